@@ -1,0 +1,170 @@
+"""The edge API. Every call under ``/api`` carries the shared token."""
+
+import hmac
+import logging
+import re
+from urllib.parse import unquote
+
+from hub_ext.cluster import Application, Applications
+from hub_ext.edge import ACTING_USER_HEADER
+from hub_ext.errors import PublicError
+from hub_ext.names import APPLICATION_ID_PATTERN, CLUSTER_USER_PATTERN, is_kernel_id
+from hub_ext.web.handlers import JSONHandler
+from hub_ext.web.identity import header_token
+
+from . import shapes
+from .poller import Poller
+from .resource_manager import ResourceManagerError
+
+log = logging.getLogger("hadoop_edge.handlers")
+
+MAXIMUM_REASON = 500
+
+
+class APIHandler(JSONHandler):
+    """A handler that answers only to those who hold the token."""
+
+    def initialize(self, poller: Poller, token: str, wait: float) -> None:
+        self.poller = poller
+        self._token = token
+        self.wait = wait
+
+    def prepare(self) -> None:
+        given = header_token(self.request.headers)
+        if not hmac.compare_digest(given.encode(), self._token.encode()):
+            raise PublicError(
+                "edge-token",
+                "The edge service answers only calls that carry its token.",
+                remedy="HUB_EXT_EDGE_TOKEN has to be the same for edge service, gateway and portal.",
+                status=401,
+            )
+
+    @property
+    def acting_user(self) -> str:
+        """Who the call is made for, for the log."""
+        return unquote(self.request.headers.get(ACTING_USER_HEADER, ""))[:200] or "-"
+
+    def kernel_id(self, given: str) -> str:
+        """Return a kernel id or refuse it."""
+        if not is_kernel_id(given):
+            raise PublicError("bad-request", "That is not a kernel id.")
+        return given
+
+    async def with_tag(self, kernel_id: str) -> tuple[Application, ...]:
+        """Ask the ResourceManager for a kernel's applications, ended ones too."""
+        found = await self.poller.resource_manager.applications(
+            shapes.applications, applicationTags=kernel_id
+        )
+        return tuple(one for one in found if kernel_id in one.tags)
+
+
+class ClusterHandler(APIHandler):
+    """``GET /api/cluster``: the newest snapshot."""
+
+    async def get(self) -> None:
+        found = await self.poller.current(self.wait)
+        if found.state.as_of is None:
+            raise cluster_unreachable(found.state.error)
+        self.write_json(found.encoded)
+
+
+class ApplicationsHandler(APIHandler):
+    """``GET /api/applications?user=&kernel_id=``.
+
+    Unfinished applications out of the snapshot. With `kernel_id` the ResourceManager is asked afresh, so that
+    one that just started or just ended is told rightly.
+    """
+
+    async def get(self) -> None:
+        user = self.get_query_argument("user", "")
+        if user and not re.fullmatch(CLUSTER_USER_PATTERN, user):
+            raise PublicError("bad-request", "That is not the name of a cluster user.")
+        kernel_id = self.get_query_argument("kernel_id", "")
+        answer = await (self.fresh(self.kernel_id(kernel_id)) if kernel_id else self.kept())
+        chosen = tuple(one for one in answer.applications if user in ("", one.user))
+        self.write_json(answer.model_copy(update={"applications": chosen}).model_dump_json())
+
+    async def kept(self, tag: str = "") -> Applications:
+        found = await self.poller.current(self.wait)
+        if found.state.as_of is None:
+            raise cluster_unreachable(found.state.error)
+        chosen = tuple(one for one in found.applications if not tag or tag in one.tags)
+        return Applications(
+            as_of=found.state.as_of, stale=found.state.stale, error=found.state.error, applications=chosen
+        )
+
+    async def fresh(self, kernel_id: str) -> Applications:
+        asked_at = self.poller.now()
+        try:
+            found = await self.with_tag(kernel_id)
+        except ResourceManagerError as error:
+            return (await self.kept(kernel_id)).model_copy(update={"stale": True, "error": str(error)})
+        return Applications(as_of=asked_at, stale=False, applications=found)
+
+
+class KernelApplicationsHandler(APIHandler):
+    """``DELETE /api/kernels/ID/applications``: end every application of a kernel that has not ended."""
+
+    async def delete(self, kernel_id: str) -> None:
+        kernel_id = self.kernel_id(kernel_id)
+        reason = reason_of(self.json_body().get("reason"))
+        asked_at = self.poller.now()
+        try:
+            found = [one for one in await self.with_tag(kernel_id) if not one.ended]
+        except ResourceManagerError as error:
+            raise cluster_unreachable(str(error)) from error
+        failures = []
+        for one in found:
+            try:
+                await self.end(one, reason)
+            except ResourceManagerError as error:
+                failures.append(str(error))
+        log.info(
+            "End kernel %s for %r: %d application(s), %d failed",
+            kernel_id,
+            self.acting_user,
+            len(found),
+            len(failures),
+        )
+        if failures:
+            raise not_ended(failures)
+        self.write_json(
+            Applications(as_of=asked_at, stale=False, applications=tuple(found)).model_dump_json()
+        )
+
+    async def end(self, application: Application, reason: str) -> None:
+        if not re.fullmatch(APPLICATION_ID_PATTERN, application.id):
+            raise ResourceManagerError(
+                "The ResourceManager named an application in a form that is not known."
+            )
+        manager = self.poller.resource_manager
+        owner = application.user if re.fullmatch(CLUSTER_USER_PATTERN, application.user) else manager.user
+        await manager.kill(application.id, owner, reason)
+
+
+def reason_of(given: object) -> str:
+    """Return the reason for YARN's diagnostics as one printable line."""
+    line = " ".join(given.split()) if isinstance(given, str) else ""
+    printable = "".join(character for character in line if character.isprintable())
+    return printable[:MAXIMUM_REASON] or "ended by the notebook platform"
+
+
+def cluster_unreachable(why: str) -> PublicError:
+    """Make the error for a ResourceManager that never answered."""
+    return PublicError(
+        "cluster-unreachable",
+        "The Hadoop cluster's ResourceManager does not answer.",
+        details=[why] if why else [],
+        remedy="Running kernels go on. Try again in a minute; if it stays, tell your Hadoop administrator.",
+    )
+
+
+def not_ended(failures: list[str]) -> PublicError:
+    """Make the error for applications that YARN refused to end."""
+    return PublicError(
+        "applications-not-ended",
+        "The Hadoop cluster did not end everything that belongs to this kernel.",
+        details=failures,
+        remedy="Your Hadoop administrator can end it, or name the edge service's user in yarn.admin.acl.",
+        status=502,
+    )

@@ -1,0 +1,204 @@
+"""The one reader of the cluster: however many people look, the ResourceManager is asked once an interval."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+
+from prometheus_client import Counter, Gauge, Histogram
+
+from hub_ext.cluster import Application, ClusterState, Node
+
+from . import shapes
+from .resource_manager import API, UNFINISHED, ResourceManager, ResourceManagerError
+from .schedulers import Scheduler, scheduler
+
+log = logging.getLogger("hadoop_edge.poller")
+
+#: What YARN itself assumes when ``yarn.scheduler.minimum-allocation-mb`` is not set.
+YARN_MINIMUM_ALLOCATION_MB = 1024
+#: A poll may take at most this share of the ResourceManager's time: after a slow one the next waits longer.
+LARGEST_SHARE = 0.2
+
+POLL_SECONDS = Histogram("hadoop_edge_poll_seconds", "Time of one poll of the ResourceManager")
+POLL_FAILURES = Counter("hadoop_edge_poll_failures", "Polls of the ResourceManager that failed")
+LAST_SUCCESS = Gauge("hadoop_edge_last_success_timestamp_seconds", "When the last poll succeeded")
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What everyone is told until the next poll. `encoded` is `state` as JSON, made once."""
+
+    state: ClusterState = field(default_factory=ClusterState)
+    applications: tuple[Application, ...] = ()
+    encoded: bytes = b""
+
+    def failed(self, error: str) -> "Snapshot":
+        """Return the same numbers, marked as those of an earlier time."""
+        return snapshot(self.state.model_copy(update={"stale": True, "error": error}), self.applications)
+
+
+@dataclass(frozen=True)
+class Allocation:
+    """How the scheduler rounds and bounds a container (MiB, vcores; 0: not told)."""
+
+    step_mb: int = YARN_MINIMUM_ALLOCATION_MB
+    maximum_mb: int = 0
+    maximum_vcores: int = 0
+
+
+def snapshot(state: ClusterState, applications: tuple[Application, ...]) -> Snapshot:
+    """Make a snapshot with its JSON."""
+    return Snapshot(state, applications, state.model_dump_json().encode())
+
+
+class Poller:
+    """Asks the ResourceManager on a timer and keeps the newest snapshot.
+
+    Parameters
+    ----------
+    resource_manager : ResourceManager
+        The client.
+    poll_interval, nodes_interval : float
+        Seconds between polls, and between polls that ask for the nodes as well.
+    stale_after : float
+        Seconds after which numbers count as old even when no poll failed, because one hangs.
+    minimum_allocation_mb : int
+        Overrides what the ResourceManager tells; 0 asks it.
+    now : callable
+        The clock, UTC.
+    """
+
+    def __init__(
+        self,
+        resource_manager: ResourceManager,
+        *,
+        poll_interval: float,
+        nodes_interval: float,
+        stale_after: float,
+        minimum_allocation_mb: int = 0,
+        now: Callable[[], datetime] = lambda: datetime.now(timezone.utc),
+    ) -> None:
+        self.resource_manager = resource_manager
+        self._poll_interval = poll_interval
+        self._nodes_interval = nodes_interval
+        self._stale_after = timedelta(seconds=stale_after)
+        self._minimum_allocation_mb = minimum_allocation_mb
+        self.now = now
+        self._snapshot = snapshot(ClusterState(), ())
+        self._polled = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._cluster_id = ""
+        self._nodes: tuple[Node, ...] = ()
+        self._nodes_due = 0.0
+        self._allocation = Allocation()
+
+    async def current(self, wait: float = 0.0) -> Snapshot:
+        """Return the newest snapshot; right after the start, wait up to `wait` seconds for the first poll."""
+        if not self._polled.is_set() and wait:
+            try:
+                await asyncio.wait_for(self._polled.wait(), wait)
+            except (TimeoutError, asyncio.TimeoutError):
+                log.debug("The first poll takes longer than %g s.", wait)
+        kept = self._snapshot
+        as_of = kept.state.as_of
+        if as_of is None or kept.state.stale or self.now() - as_of <= self._stale_after:
+            return kept
+        return kept.failed("The ResourceManager takes long to answer.")
+
+    def start(self) -> None:
+        """Begin to poll."""
+        self._task = asyncio.create_task(self._run())
+
+    async def stop(self) -> None:
+        """End polling."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def probe(self) -> str:
+        """Say in a health check that polling goes on."""
+        if self._task is None or self._task.done():
+            raise RuntimeError("polling has ended")
+        return "polls"
+
+    async def probe_resource_manager(self) -> str:
+        """Say in a health check whether the last poll worked."""
+        state = (await self.current()).state
+        if state.stale:
+            raise RuntimeError(state.error or "not asked yet")
+        return f"as of {state.as_of:%H:%M:%S} UTC"
+
+    async def _run(self) -> None:
+        while True:
+            began = time.monotonic()
+            await self.poll()
+            took = time.monotonic() - began
+            await asyncio.sleep(max(self._poll_interval - took, took / LARGEST_SHARE - took, 0.05))
+
+    async def poll(self) -> None:
+        """Ask once and publish what came of it; never raises."""
+        with POLL_SECONDS.time():
+            try:
+                self._snapshot = await self._asked()
+                LAST_SUCCESS.set_to_current_time()
+            except ResourceManagerError as error:
+                POLL_FAILURES.inc()
+                log.warning("Poll failed: %s", error)
+                self._snapshot = self._snapshot.failed(str(error))
+            except Exception:
+                # Polling has to go on whatever one answer looks like.
+                POLL_FAILURES.inc()
+                log.exception("Poll failed")
+                self._snapshot = self._snapshot.failed("The ResourceManager's answer can't be read.")
+        self._polled.set()
+
+    async def _asked(self) -> Snapshot:
+        rm = self.resource_manager
+        info = await rm.info()
+        as_of = self.now()
+        totals, found, applications = await asyncio.gather(
+            rm.get(f"{API}/metrics", shapes.totals),
+            rm.get(f"{API}/scheduler", scheduler),
+            rm.applications(shapes.applications, states=UNFINISHED),
+        )
+        await self._ask_for_what_changes_rarely(shapes.text(info.get("id")), found)
+        state = ClusterState(
+            as_of=as_of,
+            stale=False,
+            minimum_allocation_mb=self._allocation.step_mb,
+            maximum_allocation_mb=self._allocation.maximum_mb,
+            maximum_allocation_vcores=self._allocation.maximum_vcores,
+            resource_manager_version=shapes.text(info.get("resourceManagerVersion")),
+            nodes=self._nodes,
+            queues=found.queues,
+            **totals,
+        )
+        return await asyncio.to_thread(snapshot, state, applications)
+
+    async def _ask_for_what_changes_rarely(self, cluster_id: str, found: Scheduler) -> None:
+        """Ask for nodes on their own timer, and for settings after every start of the ResourceManager."""
+        restarted = cluster_id != self._cluster_id
+        if restarted or time.monotonic() >= self._nodes_due:
+            self._nodes = await self.resource_manager.nodes(shapes.nodes)
+            self._nodes_due = time.monotonic() + self._nodes_interval
+        if restarted:
+            self._allocation = await self._ask_allocation(found)
+            self._cluster_id = cluster_id
+
+    async def _ask_allocation(self, found: Scheduler) -> Allocation:
+        """Ask how containers are rounded: by the minimum, or by the fair scheduler's own increment."""
+        rm = self.resource_manager
+        step = "yarn.scheduler.minimum-allocation-mb"
+        if found.kind == "fairScheduler":
+            step = "yarn.scheduler.increment-allocation-mb"
+        asked = self._minimum_allocation_mb or shapes.whole(await rm.setting(step))
+        return Allocation(
+            step_mb=asked or YARN_MINIMUM_ALLOCATION_MB,
+            maximum_mb=found.maximum_allocation_mb
+            or shapes.whole(await rm.setting("yarn.scheduler.maximum-allocation-mb")),
+            maximum_vcores=found.maximum_allocation_vcores
+            or shapes.whole(await rm.setting("yarn.scheduler.maximum-allocation-vcores")),
+        )

@@ -1,0 +1,111 @@
+"""Queues of the three schedulers in one form. Their JSON has hardly a key in common."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from hub_ext.cluster import Queue
+
+from .shapes import decimal, items, mapping, memory_of, text, vcores_of, whole
+
+
+@dataclass(frozen=True)
+class Scheduler:
+    """What ``/ws/v1/cluster/scheduler`` tells: leaf queues, and the largest container (0: not told)."""
+
+    kind: str
+    queues: tuple[Queue, ...]
+    maximum_allocation_mb: int = 0
+    maximum_allocation_vcores: int = 0
+
+
+def scheduler(answer: Any) -> Scheduler:
+    """Read the answer of any scheduler; an unknown one has no queues."""
+    info = mapping(mapping(mapping(answer).get("scheduler")).get("schedulerInfo"))
+    kind = text(info.get("type"))
+    if kind == "capacityScheduler":
+        return Scheduler(
+            kind,
+            tuple(_capacity_leaves(info, "")),
+            maximum_allocation_mb=memory_of(info.get("maximumAllocation")),
+            maximum_allocation_vcores=vcores_of(info.get("maximumAllocation")),
+        )
+    if kind == "fairScheduler":
+        root = mapping(info.get("rootQueue"))
+        return Scheduler(kind, tuple(_fair_leaves(root, memory_of(root.get("clusterResources")))))
+    if kind == "fifoScheduler":
+        return Scheduler(kind, (_fifo_queue(info),))
+    return Scheduler(kind, ())
+
+
+def _capacity_leaves(queue: dict[str, Any], parent: str) -> Iterator[Queue]:
+    name = text(queue.get("queueName"))
+    path = text(queue.get("queuePath")) or (f"{parent}.{name}" if parent else name)
+    children = items(queue.get("queues"), "queue")
+    for child in children:
+        yield from _capacity_leaves(child, path)
+    is_leaf = not children and parent and text(queue.get("queueType")) != "parent"
+    if is_leaf:
+        yield _capacity_queue(queue, name, path)
+
+
+def _capacity_queue(queue: dict[str, Any], name: str, path: str) -> Queue:
+    used = queue.get("resourcesUsed")
+    return Queue(
+        name=name,
+        path=path,
+        state=text(queue.get("state")),
+        capacity_percent=_percent(queue.get("absoluteCapacity")),
+        maximum_percent=_percent(queue.get("absoluteMaxCapacity")),
+        used_percent=_percent(queue.get("absoluteUsedCapacity")),
+        memory_used_mb=memory_of(used),
+        vcores_used=vcores_of(used),
+        applications_running=whole(queue.get("numActiveApplications")),
+        applications_waiting=whole(queue.get("numPendingApplications")),
+    )
+
+
+def _fair_leaves(queue: dict[str, Any], cluster_mb: int) -> Iterator[Queue]:
+    children = items(queue.get("childQueues"), "queue")
+    for child in children:
+        yield from _fair_leaves(child, cluster_mb)
+    if not children and text(queue.get("type")) == "fairSchedulerLeafQueueInfo":
+        yield _fair_queue(queue, cluster_mb)
+
+
+def _fair_queue(queue: dict[str, Any], cluster_mb: int) -> Queue:
+    path = text(queue.get("queueName"))
+    used = queue.get("usedResources")
+
+    def share(resource: Any) -> float:
+        return _percent(100 * memory_of(resource) / cluster_mb) if cluster_mb else 0.0
+
+    return Queue(
+        name=path.rsplit(".", 1)[-1],
+        path=path,
+        state="RUNNING",
+        capacity_percent=share(queue.get("steadyFairResources") or queue.get("fairResources")),
+        maximum_percent=share(queue.get("maxResources")),
+        used_percent=share(used),
+        memory_used_mb=memory_of(used),
+        vcores_used=vcores_of(used),
+        applications_running=whole(queue.get("numActiveApps")),
+        applications_waiting=whole(queue.get("numPendingApps")),
+    )
+
+
+def _fifo_queue(info: dict[str, Any]) -> Queue:
+    return Queue(
+        name="default",
+        path="root.default",
+        state=text(info.get("qstate")),
+        capacity_percent=100.0,
+        maximum_percent=100.0,
+        # The only scheduler that writes a fraction instead of a percentage.
+        used_percent=_percent(100 * decimal(info.get("usedCapacity"))),
+        memory_used_mb=whole(info.get("usedNodeMemory")),
+    )
+
+
+def _percent(value: Any) -> float:
+    return round(min(100.0, max(0.0, decimal(value))), 2)
