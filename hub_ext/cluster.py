@@ -69,7 +69,8 @@ class Application(Plain):
 class ClusterState(Plain):
     """The cluster as the poller last saw it.
 
-    `as_of` is None when the ResourceManager never answered since the edge service started. `stale` says that the last poll
+    `as_of` is None when the ResourceManager never answered since the edge service started. `stale` says that the
+    last poll
     failed; the numbers are then those of `as_of`, and `error` says why in words.
     """
 

@@ -1,5 +1,287 @@
 """The one call that a site adds to its jupyterhub_config.py."""
 
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlparse
 
-def configure() -> None:
-    """Wired below."""
+import jupyterhub
+from traitlets.config import LazyConfigValue
+
+from .web.identity import KERNELS_ADMIN_SCOPE
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+#: Spawners that have a counterpart here: a site that names one of these gets the counterpart, with its own settings
+#: kept.
+SPAWNERS = {
+    "": "hub_ext.spawner.RemoteKernelLocalSpawner",
+    "simple": "hub_ext.spawner.RemoteKernelLocalSpawner",
+    "jupyterhub.spawner.SimpleLocalProcessSpawner": "hub_ext.spawner.RemoteKernelLocalSpawner",
+    "kubespawner.KubeSpawner": "hub_ext.spawner.RemoteKernelKubeSpawner",
+    "kubespawner.spawner.KubeSpawner": "hub_ext.spawner.RemoteKernelKubeSpawner",
+    "kubernetes": "hub_ext.spawner.RemoteKernelKubeSpawner",
+}
+
+
+class ConfigurationError(Exception):
+    """The Hub can't work like this; the message says what to change."""
+
+
+def configure(
+    c: Any,
+    *,
+    enterprise_gateway_url: str,
+    edge_url: str,
+    database_url: str,
+    gateway_address: str = "http://127.0.0.1:8701",
+    portal_address: str = "http://127.0.0.1:8702",
+    gateway_url: Any = None,
+    user_domain: str = "",
+    managed: bool = True,
+    service_environment: dict[str, str] | None = None,
+    landing_page: bool = True,
+) -> None:
+    """Wire services, roles, scopes, templates and the spawner into a Hub's configuration.
+
+    Parameters
+    ----------
+    c : traitlets.config.Config
+        The Hub's configuration, as ``get_config()`` gives it. What is in it already is kept and extended; call this
+        last.
+    enterprise_gateway_url : str
+        Where Jupyter Enterprise Gateway answers.
+    edge_url : str
+        Where the edge service answers.
+    database_url : str
+        The services' database, for example ``sqlite:////srv/remote-kernels.sqlite`` or ``postgresql://…``.
+    gateway_address, portal_address : str
+        Where the two services listen, as the Hub's proxy reaches them.
+    gateway_url : str or callable, optional
+        The gateway as notebook servers reach it; see `RemoteKernelMixin.gateway_url`. By default the gateway's own
+        address.
+    user_domain : str
+        See `RemoteKernelMixin.user_domain`.
+    managed : bool
+        Let the Hub run the two services. False when they run elsewhere, for example as Deployments: each then
+        needs an ``api_token`` in ``c.JupyterHub.services`` under its name.
+    service_environment : dict, optional
+        Further environment of managed services: where their secrets are (``HUB_EXT_EDGE_TOKEN_FILE``,
+        ``HUB_EXT_ENTERPRISE_GATEWAY_TOKEN_FILE``).
+    landing_page : bool
+        Bring people to the Cluster page after login, unless the site has set ``JupyterHub.default_url``.
+
+    Raises
+    ------
+    ConfigurationError
+        Something can't work; the message says what to change.
+    """
+    for name, url in {
+        "enterprise_gateway_url": enterprise_gateway_url,
+        "edge_url": edge_url,
+        "gateway_address": gateway_address,
+        "portal_address": portal_address,
+    }.items():
+        _require_http(name, url)
+    base_url = _base_url(c)
+    _configure_spawner(c, gateway_url or f"{gateway_address.rstrip('/')}{base_url}services/gateway", user_domain)
+    _add_roles(c)
+    commands = _commands(
+        enterprise_gateway_url=enterprise_gateway_url,
+        edge_url=edge_url,
+        database_url=database_url,
+        user_domain=user_domain,
+        gateway_url=f"{gateway_address.rstrip('/')}{base_url}services/gateway",
+    )
+    environment = dict(service_environment or {})
+    _add_service(c, "gateway", gateway_address, commands["gateway"] if managed else None, environment, display=False)
+    _add_service(
+        c,
+        "portal",
+        portal_address,
+        commands["portal"] if managed else None,
+        environment,
+        display=False,
+        oauth_no_confirm=True,
+        oauth_client_allowed_scopes=[
+            "access:services!service=gateway",
+            "read:servers!user",
+            "read:users:groups!user",
+            KERNELS_ADMIN_SCOPE,
+        ],
+    )
+    _extend_list(c.JupyterHub, "template_paths", [str(TEMPLATES)])
+    _update_dict(c.JupyterHub, "template_vars", {"remote_kernels_portal_url": f"{base_url}services/portal/"})
+    if landing_page and "default_url" not in c.JupyterHub:
+        c.JupyterHub.default_url = f"{base_url}services/portal/"
+
+
+def _commands(
+    *, enterprise_gateway_url: str, edge_url: str, database_url: str, user_domain: str, gateway_url: str
+) -> dict[str, list[str]]:
+    """Build the services' argument lists. No secret is among them."""
+    if urlparse(database_url).password:
+        database: list[str] = []  # a password does not go into arguments: HUB_EXT_DATABASE_URL carries it
+    else:
+        database = [f"--HubGateway.database_url={database_url}"]
+    return {
+        "gateway": [
+            *_tied(),
+            sys.executable,
+            "-m",
+            "hub_gateway",
+            f"--HubGateway.enterprise_gateway_url={enterprise_gateway_url}",
+            f"--HubGateway.edge_url={edge_url}",
+            f"--HubGateway.user_domain={user_domain}",
+            *database,
+        ],
+        "portal": [
+            *_tied(),
+            sys.executable,
+            "-m",
+            "hub_portal",
+            f"--HubPortal.gateway_url={gateway_url}",
+            f"--HubPortal.edge_url={edge_url}",
+            f"--HubPortal.user_domain={user_domain}",
+        ],
+    }
+
+
+def _tied() -> list[str]:
+    """Return the words before a command that end it with the Hub, so that a killed Hub leaves no orphan on a port."""
+    setpriv = shutil.which("setpriv")
+    return [setpriv, "--pdeathsig", "TERM"] if setpriv else []
+
+
+def _configure_spawner(c: Any, gateway_url: Any, user_domain: str) -> None:
+    chosen = c.JupyterHub.spawner_class if "spawner_class" in c.JupyterHub else ""
+    if isinstance(chosen, type):
+        _require_mixin(chosen)
+    elif chosen in SPAWNERS:
+        c.JupyterHub.spawner_class = SPAWNERS[chosen]
+    elif "hub_ext" not in str(chosen) and not str(chosen).startswith("remote-kernel-"):
+        raise ConfigurationError(
+            f"c.JupyterHub.spawner_class is {chosen!r}, which hub_ext does not know. Write a class that has "
+            "hub_ext.spawner.RemoteKernelMixin before that spawner and awaits prepare_remote_kernels() before it "
+            "starts, and set the class itself."
+        )
+    c.RemoteKernelMixin.gateway_url = gateway_url
+    c.RemoteKernelMixin.user_domain = user_domain
+
+
+def _require_mixin(chosen: type) -> None:
+    from .spawner import RemoteKernelMixin
+
+    if not issubclass(chosen, RemoteKernelMixin):
+        raise ConfigurationError(
+            f"c.JupyterHub.spawner_class is {chosen.__name__}, which lacks hub_ext.spawner.RemoteKernelMixin: "
+            "kernels would start inside the notebook server. Put the mixin before its base class."
+        )
+
+
+def _add_roles(c: Any) -> None:
+    """Give everyone access to the two services and administrators theirs; extend what is there."""
+    everyone = ["access:services!service=gateway", "access:services!service=portal"]
+    roles = _listed(c.JupyterHub, "load_roles")
+    own = next((role for role in roles if role.get("name") == "user"), None)
+    if own is not None:
+        own["scopes"] = [
+            *own.get("scopes", ["self"]),
+            *(s for s in everyone if s not in own.get("scopes", [])),
+        ]
+    elif jupyterhub.version_info[0] >= 6:
+        _extend_set(c.JupyterHub, "extra_user_scopes", everyone)
+    else:
+        _extend_list(c.JupyterHub, "load_roles", [{"name": "user", "scopes": ["self", *everyone]}])
+    _update_dict(
+        c.JupyterHub,
+        "custom_scopes",
+        {KERNELS_ADMIN_SCOPE: {"description": "See and stop everyone's kernels on the Hadoop cluster"}},
+    )
+    names = {str(role.get("name")) for role in roles}
+    added: list[dict[str, Any]] = [
+        {"name": "remote-kernels-gateway", "scopes": ["list:users", "read:servers"], "services": ["gateway"]},
+        {
+            "name": "remote-kernels-admin",
+            "scopes": [KERNELS_ADMIN_SCOPE, *everyone],
+            "users": sorted(_admins(c)),
+        },
+    ]
+    _extend_list(c.JupyterHub, "load_roles", [role for role in added if role["name"] not in names])
+
+
+def _admins(c: Any) -> set[str]:
+    value = c.Authenticator.admin_users if "admin_users" in c.Authenticator else set()
+    if isinstance(value, LazyConfigValue):
+        value = value.to_dict().get("update", set())
+    return set(value)
+
+
+def _add_service(
+    c: Any, name: str, url: str, command: list[str] | None, environment: dict[str, str], **more: Any
+) -> None:
+    definition: dict[str, Any] = {"name": name, "url": url, **more}
+    if command:
+        definition |= {"command": command, "environment": environment}
+    existing = next((one for one in _listed(c.JupyterHub, "services") if one.get("name") == name), None)
+    if existing is None:
+        if not command:
+            raise ConfigurationError(
+                f"The service '{name}' is not managed by the Hub, so c.JupyterHub.services needs an entry "
+                f"with its name and api_token before configure() is called."
+            )
+        _extend_list(c.JupyterHub, "services", [definition])
+        return
+    if "url" in existing or "command" in existing:
+        raise ConfigurationError(
+            f"c.JupyterHub.services already has a service named '{name}' with a url or command of its own: "
+            "rename that one."
+        )
+    existing.update(definition)
+
+
+def _base_url(c: Any) -> str:
+    """Return the Hub's base path with a slash at both ends."""
+    base = c.JupyterHub.base_url if "base_url" in c.JupyterHub else "/"
+    if "bind_url" in c.JupyterHub:
+        base = urlparse(c.JupyterHub.bind_url).path or base
+    return "/" + str(base).strip("/") + "/" if str(base).strip("/") else "/"
+
+
+def _require_http(name: str, url: str) -> None:
+    parsed = urlparse(url)
+    if parsed.scheme not in {"http", "https"} or not parsed.hostname:
+        raise ConfigurationError(f"configure({name}={url!r}): this has to be an http:// or https:// address.")
+
+
+def _listed(section: Any, name: str) -> list[Any]:
+    """Return the entries that a config list has so far; the entries themselves, not copies."""
+    if name not in section:
+        return []
+    value = section[name]
+    if isinstance(value, LazyConfigValue):
+        parts = value.to_dict()
+        return [*parts.get("prepend", []), *parts.get("extend", [])]
+    return list(value)
+
+
+def _extend_list(section: Any, name: str, items: list[Any]) -> None:
+    if name in section and not isinstance(section[name], LazyConfigValue):
+        section[name] = [*section[name], *items]
+    else:
+        section[name].extend(items)
+
+
+def _extend_set(section: Any, name: str, items: list[str]) -> None:
+    if name in section and not isinstance(section[name], LazyConfigValue):
+        section[name] = {*section[name], *items}
+    else:
+        section[name].update(set(items))
+
+
+def _update_dict(section: Any, name: str, items: dict[str, Any]) -> None:
+    if name in section and not isinstance(section[name], LazyConfigValue):
+        section[name] = {**section[name], **items}
+    else:
+        section[name].update(items)

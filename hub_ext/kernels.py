@@ -98,7 +98,9 @@ def definition_of(name: str, model: dict[str, Any]) -> KernelDefinition:
         return KernelDefinition.model_validate({**block, **base})
     except (ValidationError, TypeError):
         return KernelDefinition(
-            **base, visibility="private", description="Its kernel.json has a remote_kernel block that can't be read."
+            **base,
+            visibility="private",
+            description="Its kernel.json has a remote_kernel block that can't be read.",
         )
 
 

@@ -51,7 +51,8 @@ def round_up_mb(asked_mb: int, minimum_allocation_mb: int) -> int:
 def footprint(size: KernelSize, minimum_allocation_mb: int) -> Footprint:
     """Compute what YARN allocates for `size` on a cluster with this minimum allocation."""
     driver = round_up_mb(
-        size.driver_memory_mb + overhead_mb(size.driver_memory_mb, size.driver_overhead_mb), minimum_allocation_mb
+        size.driver_memory_mb + overhead_mb(size.driver_memory_mb, size.driver_overhead_mb),
+        minimum_allocation_mb,
     )
     executor = 0
     if size.executors:

@@ -34,7 +34,13 @@ async def run_check(check: Check) -> dict[str, Any]:
     except Exception as error:
         log.warning("Health check %s failed: %s", check.name, error)
         said, ok = type(error).__name__, False
-    return {"name": check.name, "ok": ok, "hard": check.hard, "says": said, "seconds": round(time.monotonic() - began, 3)}
+    return {
+        "name": check.name,
+        "ok": ok,
+        "hard": check.hard,
+        "says": said,
+        "seconds": round(time.monotonic() - began, 3),
+    }
 
 
 class HealthHandler(JSONHandler):

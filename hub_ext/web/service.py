@@ -23,7 +23,9 @@ class Service(Application):
         config=True
     )
     port = Int(help="Port to listen on. Default: the port of JUPYTERHUB_SERVICE_URL.").tag(config=True)
-    config_file = Unicode(help="A traitlets configuration file (Python) with settings of this service.").tag(config=True)
+    config_file = Unicode(help="A traitlets configuration file (Python) with settings of this service.").tag(
+        config=True
+    )
     header_timeout = Int(
         60, help="Seconds a client has to send a request's head; a connection that stalls longer is closed."
     ).tag(config=True)
@@ -70,7 +72,9 @@ class Service(Application):
         except ValueError as error:
             raise SystemExit(str(error)) from error
         if not value:
-            raise SystemExit(f"{type(self).__name__} needs a secret: set {name}, or {name}_FILE to a file that holds it.")
+            raise SystemExit(
+                f"{type(self).__name__} needs a secret: set {name}, or {name}_FILE to a file that holds it."
+            )
         return value
 
     def initialize(self, argv: Any = None) -> None:
@@ -78,7 +82,7 @@ class Service(Application):
         if self.config_file:
             self.load_config_file(self.config_file)
             self.update_config(self.cli_config)
-        logging.basicConfig(format=self.log_format, level=self.log_level)
+        logging.basicConfig(format=self.log_format, level=self.log.getEffectiveLevel())
         logging.getLogger("tornado.access").setLevel(logging.ERROR)
 
     def handlers(self) -> list[Any]:
@@ -119,7 +123,9 @@ class Service(Application):
         try:
             self._server.listen(self.port, self.ip)
         except OSError as error:
-            raise SystemExit(f"{type(self).__name__} can't listen on {self.ip}:{self.port}: {error.strerror}.") from error
+            raise SystemExit(
+                f"{type(self).__name__} can't listen on {self.ip}:{self.port}: {error.strerror}."
+            ) from error
         self.log.info("%s listens on http://%s:%s%s", type(self).__name__, self.ip, self.port, self.prefix)
         await stop.wait()
         self._server.stop()

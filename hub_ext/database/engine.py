@@ -1,0 +1,137 @@
+"""Connecting to the database, and bringing its schema up to date."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, event
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+
+from ..errors import PublicError
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg"}
+BUSY_TIMEOUT = 10.0
+
+
+class Database:
+    """The services' database.
+
+    Parameters
+    ----------
+    url : str
+        ``sqlite:////path/file.sqlite`` or ``postgresql://user:password@host/name``.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._engine = _engine(url)
+        self._sessions = async_sessionmaker(self._engine, expire_on_commit=False)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[AsyncSession]:
+        """Give a session whose work is committed at the end, or undone if anything fails.
+
+        Raises
+        ------
+        PublicError
+            ``database-unreachable`` when the database does not take part.
+        """
+        try:
+            async with self._sessions() as session, session.begin():
+                yield session
+        except (SQLAlchemyError, OSError) as error:
+            raise unreachable() from error
+
+    async def check_schema(self) -> None:
+        """Refuse to work on a schema that is not the one this version was made for.
+
+        Raises
+        ------
+        RuntimeError
+            With the command to run.
+        """
+        async with self._engine.connect() as connection:
+            found = await connection.run_sync(_current_revision)
+        wanted = ScriptDirectory(str(MIGRATIONS)).get_current_head()
+        if found == wanted:
+            return
+        if found is None or _is_known(found):
+            raise RuntimeError(
+                f"The database is at revision {found}, this version needs {wanted}: run 'hub-ext db upgrade'."
+            )
+        raise RuntimeError(
+            f"The database is at revision {found}, made by a newer version than this one: update this service."
+        )
+
+    async def ping(self) -> str:
+        """Ask the database for its revision; for health checks."""
+        async with self._engine.connect() as connection:
+            return f"revision {await connection.run_sync(_current_revision)}"
+
+    async def close(self) -> None:
+        await self._engine.dispose()
+
+
+def upgrade(url: str) -> None:
+    """Create or migrate the schema; safe to run at every start, also inside a running event loop."""
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        pool.submit(asyncio.run, _upgrade(url)).result()
+
+
+def unreachable() -> PublicError:
+    return PublicError(
+        "database-unreachable",
+        "The database of the remote kernels does not answer.",
+        remedy="Running kernels go on. Try again in a minute; if it stays, tell your Hub administrator.",
+    )
+
+
+async def _upgrade(url: str) -> None:
+    engine = _engine(url)
+    try:
+        async with engine.begin() as connection:
+            await connection.run_sync(_run_migrations)
+    finally:
+        await engine.dispose()
+
+
+def _run_migrations(connection: Connection) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+
+
+def _current_revision(connection: Connection) -> str | None:
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def _is_known(revision: str) -> bool:
+    return any(script.revision == revision for script in ScriptDirectory(str(MIGRATIONS)).walk_revisions())
+
+
+def _engine(url: str) -> AsyncEngine:
+    parsed = make_url(url)
+    parsed = parsed.set(drivername=DRIVERS.get(parsed.drivername, parsed.drivername))
+    engine = create_async_engine(parsed, pool_pre_ping=parsed.get_backend_name() != "sqlite")
+    if parsed.get_backend_name() == "sqlite":
+        event.listen(engine.sync_engine, "connect", _prepare_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: Any, _record: Any) -> None:
+    """Write-ahead logging lets several services read while one writes."""
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute(f"PRAGMA busy_timeout={int(BUSY_TIMEOUT * 1000)}")
+    cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.close()

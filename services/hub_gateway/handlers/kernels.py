@@ -1,0 +1,83 @@
+"""Kernels: list, start, get, delete, interrupt, restart."""
+
+import asyncio
+import logging
+from typing import Any
+
+from hub_ext.errors import PublicError
+
+from .base import GatewayHandler
+
+log = logging.getLogger("hub_gateway")
+
+
+class KernelsHandler(GatewayHandler):
+    """``GET`` and ``POST …/api/kernels``"""
+
+    async def get(self, owner: str) -> None:
+        self.write_json(await self.lifecycle.kernels(self.owner))
+
+    async def post(self, owner: str) -> None:
+        body = self.body()
+        kernelspec = body.get("name")
+        env = body.get("env") or {}
+        if kernelspec is None:
+            kernelspec, _ = await self.lifecycle.definitions(self.person)
+        if not isinstance(kernelspec, str) or not isinstance(env, dict):
+            raise PublicError("bad-request", "A kernel start is {'name': kernelspec, 'env': {name: value}}.")
+        model = await self._start_while_connected(kernelspec, env)
+        self.set_header("Location", f"{self.request.path}/{model['id']}")
+        self.write_json(model, 201)
+
+    async def _start_while_connected(self, kernelspec: str, env: dict[str, Any]) -> dict[str, Any]:
+        """Start a kernel; a client that goes away before it runs would never learn its id, so it is ended then."""
+        starting = asyncio.ensure_future(self.lifecycle.start(self.person, kernelspec, env))
+        gone = asyncio.ensure_future(self.client_gone.wait())
+        await asyncio.wait({starting, gone}, return_when=asyncio.FIRST_COMPLETED)
+        gone.cancel()
+        if not starting.done():
+            log.info("The client of a start went away: user=%s kernelspec=%s", self.owner, kernelspec)
+            starting.cancel()
+        try:
+            return await starting
+        except asyncio.CancelledError:
+            raise PublicError("bad-request", "The client went away while the kernel was starting.") from None
+
+
+class AllKernelsHandler(GatewayHandler):
+    """``GET /admin/api/kernels``: everyone's kernels, for administrators."""
+
+    def authorize(self) -> None:
+        if not self.identity.kernels_admin:
+            raise PublicError("not-yours", "Only administrators see everyone's kernels.")
+
+    async def get(self) -> None:
+        self.write_json(await self.lifecycle.kernels(None))
+
+
+class KernelHandler(GatewayHandler):
+    """``GET`` and ``DELETE …/api/kernels/ID``"""
+
+    async def get(self, owner: str, kernel_id: str) -> None:
+        self.write_json(await self.lifecycle.get(await self.lifecycle.owned(self.owner, kernel_id)))
+
+    async def delete(self, owner: str, kernel_id: str) -> None:
+        kernel = await self.lifecycle.owned(self.owner, kernel_id)
+        who = "its owner" if self.identity.name == kernel.owner else f"administrator {self.identity.name}"
+        await self.lifecycle.stop(kernel, f"stopped by {who}")
+        self.no_content()
+
+
+class InterruptHandler(GatewayHandler):
+    """``POST …/api/kernels/ID/interrupt``"""
+
+    async def post(self, owner: str, kernel_id: str) -> None:
+        await self.lifecycle.interrupt(await self.lifecycle.owned(self.owner, kernel_id))
+        self.no_content()
+
+
+class RestartHandler(GatewayHandler):
+    """``POST …/api/kernels/ID/restart``"""
+
+    async def post(self, owner: str, kernel_id: str) -> None:
+        self.write_json(await self.lifecycle.restart(await self.lifecycle.owned(self.owner, kernel_id)))

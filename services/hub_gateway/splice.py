@@ -1,0 +1,80 @@
+"""Kernel traffic: bytes from one connection to another and back, without looking at them.
+
+Each side reads only while the other can write, so memory stays flat whatever the speed of either. When one side has
+said its last word, the other is told so and may still finish its own.
+"""
+
+import asyncio
+
+from prometheus_client import Counter, Gauge
+
+SOCKETS = Gauge("hub_gateway_kernel_sockets", "Open kernel websockets")
+BYTES = Counter("hub_gateway_kernel_bytes_total", "Bytes of kernel traffic, by direction", ["direction"])
+
+#: Bytes that may wait for a slow side before the other one is not read any more.
+HIGH_WATER = 256 * 1024
+
+
+class Side(asyncio.Protocol):
+    """One end of a splice. Nothing is read until `join` has given it its other end."""
+
+    def __init__(self, direction: str) -> None:
+        self.transport: asyncio.Transport | None = None
+        self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._other: Side | None = None
+        self._count = BYTES.labels(direction=direction).inc
+        self._ended = False
+
+    def join(self, other: "Side") -> None:
+        self._other = other
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)  # noqa: S101 (asyncio gives nothing else for a stream)
+        self.transport = transport
+        transport.set_write_buffer_limits(high=HIGH_WATER)
+
+    def data_received(self, data: bytes) -> None:
+        self._count(len(data))
+        if self._other is not None and self._other.transport is not None:
+            self._other.transport.write(data)
+
+    def eof_received(self) -> bool:
+        self._ended = True
+        other = self._other
+        if other is None or other.transport is None or other.transport.is_closing():
+            return False
+        if other._ended or not other.transport.can_write_eof():
+            other.transport.close()
+            return False
+        other.transport.write_eof()
+        return True
+
+    def pause_writing(self) -> None:
+        if self._other is not None and self._other.transport is not None:
+            self._other.transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        if self._other is not None and self._other.transport is not None:
+            self._other.transport.resume_reading()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if not self.closed.done():
+            self.closed.set_result(None)
+        if self._other is not None and self._other.transport is not None:
+            self._other.transport.close()
+
+    def abort(self) -> None:
+        """Drop the connection at once."""
+        if self.transport is not None:
+            self.transport.abort()
+
+
+async def until_closed(client: Side, upstream: Side) -> None:
+    """Wait until both ends are closed; on cancellation drop both."""
+    SOCKETS.inc()
+    try:
+        await asyncio.gather(client.closed, upstream.closed)
+    finally:
+        SOCKETS.dec()
+        client.abort()
+        upstream.abort()
