@@ -1,0 +1,225 @@
+"""``python -m hub_ext.embedded.demo``: the whole platform on this machine, until Ctrl-C.
+
+Needs a prepared checkout: ``make demo`` sees to that first.
+"""
+
+import fcntl
+import os
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TextIO
+
+from . import hadoop
+from .checks import MEMORY_NEEDED_MB, memory_problem, node_memory_mb
+from .kernelspecs import write_kernelspecs
+from .layout import LOOPBACK, Layout, Ports
+from .parts import make_folders, make_tokens, parts, ports_file
+from .probe import memory_available_mb
+from .processes import adopt_orphans, end_descendants, port_problem, reap
+from .ready import Wait, waits
+from .supervise import Supervisor, log_file
+
+#: Seconds until the last part must be ready; a slow machine under load needs about a minute.
+START_PATIENCE_S = 240
+#: Seconds for the parts' own orderly end, then for whatever they leave behind.
+STOP_PATIENCE_S = 60
+LEFTOVER_PATIENCE_S = 5
+#: Seconds between two attempts to bring back a part that did not stay up.
+TRY_AGAIN_S = 30
+LOG_LINES_SHOWN = 15
+
+
+class CannotStart(Exception):  # noqa: N818 (named for what happened, as the message shows it)
+    """The platform cannot run; the text is for the person at the terminal."""
+
+
+class Stopped(Exception):  # noqa: N818 (not an error)
+    """The person asked to stop."""
+
+
+class Demo:
+    """One run of the platform."""
+
+    def __init__(self, layout: Layout, port: int) -> None:
+        self.layout = layout
+        self.port = port
+        self.stop_requests = 0
+        self._tried_again: dict[str, float] = {}
+
+    def run(self) -> int:
+        """Start, wait until asked to stop, stop; return the exit code."""
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, self._request_stop)
+        adopt_orphans()
+        began = time.monotonic()
+        make_folders(self.layout)
+        with _only_one(self.layout):
+            ports, tokens, node_mb = self._set_up()
+            supervisor = Supervisor(self.layout, parts(self.layout, ports, tokens, os.environ))
+            try:
+                supervisor.start()
+                self._wait_until_ready(supervisor, waits(ports, tokens))
+                _say(self._welcome(time.monotonic() - began, node_mb))
+                self._watch(supervisor)
+            except Stopped:
+                return 0
+            finally:
+                self._stop(supervisor)
+        return 1
+
+    def _request_stop(self, *_: Any) -> None:
+        self.stop_requests += 1
+
+    def _set_up(self) -> tuple[Ports, dict[str, str], int]:
+        available = memory_available_mb()
+        if available < MEMORY_NEEDED_MB:
+            problem = memory_problem(available)
+            raise CannotStart(f"{problem.text} {problem.fix.capitalize()}.")
+        taken = port_problem(self.port)
+        if taken:
+            raise CannotStart(taken)
+        ports = Ports.choose(self.port)
+        ports.save(ports_file(self.layout))
+        node_mb = node_memory_mb(available)
+        hadoop.write_configuration(self.layout, ports, node_mb)
+        write_kernelspecs(self.layout)
+        return ports, make_tokens(self.layout), node_mb
+
+    def _wait_until_ready(self, supervisor: Supervisor, pending: Sequence[Wait]) -> None:
+        _say("Starting the platform. First its parts, one line for each when it is ready:")
+        began = time.monotonic()
+        left = list(pending)
+        while left:
+            self._pause(supervisor)
+            for wait in [each for each in left if each.is_ready()]:
+                _say(f"  {wait.name}: ready ({time.monotonic() - began:.0f} s)")
+                left.remove(wait)
+            for state in supervisor.states():
+                if state.state == "FATAL":
+                    raise CannotStart(self._failure(state.name, "does not stay up"))
+            if left and time.monotonic() - began > START_PATIENCE_S:
+                raise CannotStart(self._failure(left[0].parts[0], f"is not ready after {START_PATIENCE_S} s"))
+
+    def _watch(self, supervisor: Supervisor) -> None:
+        while True:
+            self._pause(supervisor)
+            for state in supervisor.states():
+                last = self._tried_again.get(state.name, 0.0)
+                if state.state == "FATAL" and time.monotonic() - last > TRY_AGAIN_S:
+                    self._tried_again[state.name] = time.monotonic()
+                    _say(f"{self._failure(state.name, 'does not stay up')}\nIt is started again.")
+                    supervisor.try_again(state.name)
+
+    def _pause(self, supervisor: Supervisor) -> None:
+        """Wait a moment, see to orphans, and notice the two ways in which it all ends."""
+        deadline = time.monotonic() + 0.5
+        while time.monotonic() < deadline:
+            if self.stop_requests:
+                raise Stopped
+            time.sleep(0.1)
+        reap(supervisor.pid)
+        if not supervisor.is_alive():
+            log = self.layout.logs / "supervisord.log"
+            raise CannotStart(f"The supervisor has ended, so the platform ends too.\n{_tail(log)}\n  Log: {log}")
+
+    def _stop(self, supervisor: Supervisor) -> None:
+        if supervisor.is_alive():
+            _say("\nStopping (Ctrl-C again hurries) …")
+        already = self.stop_requests
+        supervisor.ask_to_stop()
+        deadline = time.monotonic() + STOP_PATIENCE_S
+        while supervisor.is_alive() and time.monotonic() < deadline and self.stop_requests <= max(1, already):
+            time.sleep(0.05)
+            reap(supervisor.pid)
+        end_descendants(LEFTOVER_PATIENCE_S, lambda: self.stop_requests > max(1, already))
+        supervisor.remove_socket()
+        _say("The platform is stopped.")
+
+    def _failure(self, part: str, what: str) -> str:
+        log = log_file(self.layout, part)
+        return f"{part} {what}. The end of its log:\n{_tail(log)}\n  Log: {log}"
+
+    def _welcome(self, seconds: float, node_mb: int) -> str:
+        return "\n".join(
+            [
+                "",
+                f"The platform is ready: http://{LOOPBACK}:{self.port}   ({seconds:.0f} s)",
+                "",
+                "  1. Open that address and log in as alice, password demo (bob and admin are there too).",
+                "  2. Look at the cluster, then start your notebook server.",
+                '  3. In the launcher pick "Spark (Python)" and run a cell: it runs in YARN.',
+                "",
+                f"  YARN has {len(hadoop.NODE_ADDRESSES)} nodes of {node_mb} MB. Logs: {self.layout.logs}",
+                "  Ctrl-C stops everything.",
+            ]
+        )
+
+
+class _only_one:  # noqa: N801 (used like a function)
+    """Holds the platform's folder: two platforms cannot share one.
+
+    The lock is the kernel's, so nothing stale is left by a platform that was killed.
+    """
+
+    def __init__(self, layout: Layout) -> None:
+        self._file = layout.run / "demo.lock"
+        self._held: TextIO | None = None
+
+    def __enter__(self) -> None:
+        self._held = self._file.open("a+")
+        try:
+            fcntl.flock(self._held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._held.seek(0)
+            pid = self._held.read().strip()
+            text = f"A platform already runs in {self._file.parents[1]} (process {pid}). Stop it first: kill {pid}"
+            raise CannotStart(text) from None
+        self._held.truncate(0)
+        self._held.write(str(os.getpid()))
+        self._held.flush()
+
+    def __exit__(self, *_: object) -> None:
+        if self._held:
+            self._held.close()
+
+
+def _tail(log: Path) -> str:
+    try:
+        lines = log.read_text(errors="replace").splitlines()[-LOG_LINES_SHOWN:]
+    except OSError:
+        return "    (no log)"
+    return "\n".join(f"    {line}" for line in lines)
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)
+
+
+def chosen_port(value: str) -> int:
+    """Return the port that ``PORT`` asks for.
+
+    Raises
+    ------
+    CannotStart
+        It is no port number.
+    """
+    if not value.isascii() or not value.isdigit() or not 1 <= int(value) <= 65535:
+        raise CannotStart(f"PORT={value} is no port. Give a number from 1 to 65535, for example PORT=8001 make demo")
+    return int(value)
+
+
+def main() -> int:
+    """Run the platform and return the exit code: 0 stopped by the person, 1 could not run."""
+    root = Path(__file__).resolve().parents[2]
+    try:
+        return Demo(Layout.of(root), chosen_port(os.environ.get("PORT") or "8000")).run()
+    except CannotStart as error:
+        print(f"\n{error}", file=sys.stderr, flush=True)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

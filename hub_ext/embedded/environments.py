@@ -1,0 +1,157 @@
+"""The Python environments of the platform, made by uv from lock files with hashes.
+
+Only the standard library: this runs on the system's Python, before anything is installed.
+"""
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from hub_ext.embedded.checks import COMPANION_PYTHON
+from hub_ext.embedded.layout import Layout
+from hub_ext.embedded.probe import companion_python, output_of
+from hub_ext.embedded.steps import Step, StepFailed, Tool, text_of
+
+#: uv reads none of pip's settings, so the ones that a company's network needs are handed on.
+_PIP_TO_UV = {
+    "index-url": "UV_DEFAULT_INDEX",
+    "extra-index-url": "UV_INDEX",
+    "timeout": "UV_HTTP_TIMEOUT",
+    "cert": "SSL_CERT_FILE",
+}
+_COMPANION = ".".join(map(str, COMPANION_PYTHON))
+
+
+@dataclass(frozen=True)
+class Environment:
+    """One environment: where it is, what is in it and which Python it uses.
+
+    Attributes
+    ----------
+    name
+        Folder below the tools.
+    lock
+        Name of its lock file.
+    what_for
+        Shown while it is made.
+    download_mb, expected_mb
+        Downloaded and written on a machine with empty caches, in MB.
+    companion
+        Whether it uses the Python that Enterprise Gateway and Spark share rather than the system's.
+    with_project
+        Whether this project is installed into it, editable.
+    supersets
+        Locks of other environments in the same place that hold all of this one's packages.
+    """
+
+    name: str
+    lock: str
+    what_for: str
+    download_mb: int
+    expected_mb: int
+    companion: bool = False
+    with_project: bool = True
+    supersets: tuple[str, ...] = ()
+
+
+HUB = Environment("hub", "hub", "JupyterHub, JupyterLab and the services", 110, 330, supersets=("test",))
+HUB_FOR_TESTS = Environment("hub", "test", "JupyterHub, JupyterLab, the services and test tools", 230, 590)
+OLDER_HUB = Environment("hub-5.5", "hub-5.5", "JupyterHub 5.5 for compatibility tests", 20, 80)
+ENTERPRISE_GATEWAY = Environment(
+    "enterprise-gateway", "enterprise-gateway", "Jupyter Enterprise Gateway", 45, 115, companion=True
+)
+SPARK = Environment("spark", "spark", "Spark and the ready-made kernels", 620, 2800, companion=True, with_project=False)
+
+
+def uv_step(layout: Layout) -> Step:
+    """Return the step that installs uv itself, with pip, into an environment of its own."""
+    folder, lock = layout.tools / "uv", layout.root / "locks" / "uv.txt"
+
+    def run(tool: Tool) -> None:
+        tool([sys.executable, "-m", "venv", "--clear", folder])
+        tool([folder / "bin" / "python", "-m", "pip", "install", "--quiet", "--require-hashes", "-r", lock])
+
+    return Step(
+        name="uv",
+        what_for="The installer of Python packages (uv)",
+        download_mb=20,
+        expected_mb=100,
+        made_from=(text_of(lock), sys.version, str(layout.root)),
+        proof=folder / "bin" / "uv",
+        run=run,
+    )
+
+
+def environment_step(layout: Layout, environment: Environment) -> Step:
+    """Return the step that makes one environment."""
+    folder, locks = layout.tools / environment.name, layout.root / "locks"
+    python, uv = folder / "bin" / "python", layout.tools / "uv" / "bin" / "uv"
+    version = _COMPANION if environment.companion else sys.version
+
+    def run(tool: Tool) -> None:
+        settings = uv_settings(output_of(str(uv.with_name("pip")), "config", "list"), os.environ)
+        _make_empty(tool, uv, folder, version, settings)
+        lock = locks / f"{environment.lock}.txt"
+        tool([uv, "pip", "sync", "--python", python, "--require-hashes", lock], settings)
+        if environment.with_project:
+            build: tuple[str | Path, ...] = ("--build-constraints", locks / "build.txt")
+            tool([uv, "pip", "install", "--python", python, "--no-deps", *build, "-e", layout.root], settings)
+
+    def made_from(lock_name: str) -> tuple[str, ...]:
+        names = (
+            f"locks/{lock_name}.txt",
+            *(("locks/build.txt", "pyproject.toml") * environment.with_project),
+        )
+        return (*(text_of(layout.root / name) for name in names), version, str(layout.root))
+
+    return Step(
+        name=environment.name,
+        what_for=environment.what_for,
+        download_mb=environment.download_mb,
+        expected_mb=environment.expected_mb,
+        made_from=made_from(environment.lock),
+        also_good=tuple(made_from(each) for each in environment.supersets),
+        proof=python,
+        run=run,
+    )
+
+
+def _make_empty(tool: Tool, uv: Path, folder: Path, version: str, settings: Mapping[str, str]) -> None:
+    """Make the environment's folder unless it is there, by the same Python in the same place."""
+    marker, made_with = folder / "made-with", f"{version}\n{folder}\n"
+    if (folder / "bin" / "python").exists() and text_of(marker) == made_with:
+        return
+    interpreter = (companion_python() or _COMPANION) if version == _COMPANION else sys.executable
+    try:
+        tool([uv, "venv", "--clear", "--python", interpreter, folder], settings)
+    except StepFailed as error:
+        if interpreter != _COMPANION:
+            raise
+        text = (
+            f"Enterprise Gateway and Spark need Python {_COMPANION}: none is on this machine and none could be"
+            f" downloaded.\n  Install one, for example: sudo apt-get install -y python{_COMPANION}\n{error}"
+        )
+        raise StepFailed(text) from error
+    marker.write_text(made_with)
+
+
+def uv_settings(pip_configuration: str, environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that give uv what pip is configured with.
+
+    Parameters
+    ----------
+    pip_configuration
+        Output of ``pip config list``: rows like ``global.index-url='…'`` and ``:env:.index-url='…'``, the
+        stronger ones last.
+    environment
+        What is set already wins.
+    """
+    found = {}
+    for row in pip_configuration.splitlines():
+        key, _, value = row.partition("=")
+        section, _, option = key.rpartition(".")
+        if section in ("global", "install", ":env:") and option in _PIP_TO_UV:
+            found[_PIP_TO_UV[option]] = value.strip("'\"")
+    return {name: value for name, value in found.items() if value and name not in environment}
