@@ -80,6 +80,9 @@ def _of_lists(given: Sequence[tuple[str, Value]], most_restrictive: bool) -> Res
 
 
 def _size(value: Value) -> float:
+    """Order values by what they allow; a list of names allows less than no limit at all."""
+    if isinstance(value, tuple):
+        return len(value)
     return value if isinstance(value, int) else float("inf")
 
 

@@ -1,0 +1,138 @@
+import sys
+
+import jupyterhub
+import pytest
+from traitlets.config import Config
+
+from hub_ext import configure
+from hub_ext.configure import ConfigurationError
+
+WIRING = {
+    "enterprise_gateway_url": "http://eg.test:8888",
+    "edge_url": "http://edge.test:8899",
+    "database_url": "sqlite:////data/x.sqlite",
+}
+SIX = jupyterhub.version_info[0] >= 6
+
+
+def named(items, name):
+    found = [item for item in items if item["name"] == name]
+    assert len(found) == 1
+    return found[0]
+
+
+def services(c):
+    value = c.JupyterHub.services
+    return value if isinstance(value, list) else value.to_dict()["extend"]
+
+
+def roles(c):
+    value = c.JupyterHub.load_roles
+    return value if isinstance(value, list) else value.to_dict().get("extend", [])
+
+
+def test_on_an_empty_config_everything_is_wired():
+    c = Config()
+    configure(c, **WIRING)
+    gateway, portal = named(services(c), "gateway"), named(services(c), "portal")
+    assert sys.executable in gateway["command"]
+    assert "--HubGateway.enterprise_gateway_url=http://eg.test:8888" in gateway["command"]
+    assert "access:services!service=gateway" in portal["oauth_client_allowed_scopes"]
+    assert c.JupyterHub.spawner_class == "hub_ext.spawner.RemoteKernelLocalSpawner"
+    assert c.RemoteKernelMixin.gateway_url == "http://127.0.0.1:8701/services/gateway"
+    assert c.JupyterHub.default_url == "/services/portal/"
+    assert named(roles(c), "remote-kernels-gateway")["services"] == ["gateway"]
+    everyone = (
+        c.JupyterHub.extra_user_scopes.to_dict()["update"] if SIX else set(named(roles(c), "user")["scopes"]) - {"self"}
+    )
+    assert set(everyone) == {"access:services!service=gateway", "access:services!service=portal"}
+
+
+def test_what_a_site_has_already_stays_and_is_extended():
+    c = Config()
+    c.JupyterHub.services = [{"name": "culler", "command": ["x"]}]
+    c.JupyterHub.load_roles = [{"name": "user", "scopes": ["self", "shares!user"]}, {"name": "mine", "scopes": []}]
+    c.JupyterHub.template_paths = ["/site/templates"]
+    c.JupyterHub.template_vars = {"logo": "x"}
+    c.JupyterHub.custom_scopes = {"custom:site:x": {"description": "x"}}
+    c.JupyterHub.default_url = "/hub/home"
+    c.JupyterHub.spawner_class = "kubespawner.KubeSpawner"
+    c.KubeSpawner.image = "site/image:1"
+    c.Authenticator.admin_users = {"root2"}
+    configure(c, **WIRING)
+    assert [one["name"] for one in services(c)] == ["culler", "gateway", "portal"]
+    user = named(roles(c), "user")["scopes"]
+    assert user[:2] == ["self", "shares!user"]
+    assert "access:services!service=gateway" in user
+    assert named(roles(c), "mine") == {"name": "mine", "scopes": []}
+    assert named(roles(c), "remote-kernels-admin")["users"] == ["root2"]
+    assert c.JupyterHub.template_paths[0] == "/site/templates"
+    assert c.JupyterHub.template_vars["logo"] == "x"
+    assert set(c.JupyterHub.custom_scopes) == {"custom:site:x", "custom:kernels:admin"}
+    assert c.JupyterHub.default_url == "/hub/home"
+    assert c.JupyterHub.spawner_class == "hub_ext.spawner.RemoteKernelKubeSpawner"
+    assert c.KubeSpawner.image == "site/image:1"
+    assert "extra_user_scopes" not in c.JupyterHub
+
+
+def test_lists_that_a_site_has_appended_to_are_extended_too():
+    c = Config()
+    c.JupyterHub.load_roles.append({"name": "user", "scopes": ["self"]})
+    c.JupyterHub.services.append({"name": "culler", "command": ["x"]})
+    c.Authenticator.admin_users.add("root2")
+    configure(c, **WIRING)
+    assert "access:services!service=portal" in named(roles(c), "user")["scopes"]
+    assert [one["name"] for one in services(c)] == ["culler", "gateway", "portal"]
+    assert named(roles(c), "remote-kernels-admin")["users"] == ["root2"]
+
+
+def test_services_that_run_elsewhere_get_their_address_and_scopes():
+    c = Config()
+    c.JupyterHub.services = [{"name": "gateway", "api_token": "g"}, {"name": "portal", "api_token": "p"}]
+    configure(c, **WIRING, managed=False, gateway_address="http://gw:80", portal_address="http://portal:80")
+    gateway = named(services(c), "gateway")
+    assert gateway["url"] == "http://gw:80"
+    assert gateway["api_token"] == "g"
+    assert "command" not in gateway
+
+
+def test_a_base_path_is_part_of_every_address():
+    c = Config()
+    c.JupyterHub.bind_url = "http://127.0.0.1:8000/jupyter"
+    configure(c, **WIRING)
+    assert c.RemoteKernelMixin.gateway_url == "http://127.0.0.1:8701/jupyter/services/gateway"
+    assert c.JupyterHub.default_url == "/jupyter/services/portal/"
+
+
+def test_a_database_password_does_not_go_into_arguments():
+    c = Config()
+    configure(c, **{**WIRING, "database_url": "postgresql://u:geheim@db/x"})
+    assert "geheim" not in str(services(c))
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"edge_url": "edge:8899"}, "edge_url"),
+        ({"enterprise_gateway_url": ""}, "enterprise_gateway_url"),
+        ({"managed": False}, "api_token"),
+    ],
+)
+def test_what_cannot_work_is_said_in_a_sentence(change, words):
+    with pytest.raises(ConfigurationError, match=words):
+        configure(Config(), **{**WIRING, **change})
+
+
+def test_a_foreign_service_of_the_same_name_is_named():
+    c = Config()
+    c.JupyterHub.services = [{"name": "portal", "url": "http://other"}]
+    with pytest.raises(ConfigurationError, match="'portal'"):
+        configure(c, **WIRING)
+
+
+@pytest.mark.parametrize("spawner", ["systemdspawner.SystemdSpawner", dict])
+def test_a_spawner_without_the_mixin_is_refused(spawner):
+    c = Config()
+    c.JupyterHub.spawner_class = spawner
+    with pytest.raises(ConfigurationError, match="RemoteKernelMixin"):
+        configure(c, **WIRING)

@@ -1,0 +1,17 @@
+from datetime import datetime, timezone
+
+from hub_ext.database import Kernel
+from hub_gateway.caretaker import still_missing
+
+
+def kernel(id, owner="alice", server=""):
+    return Kernel(id=id, owner=owner, server=server, started_at=datetime.now(timezone.utc))
+
+
+def test_the_clock_starts_when_a_server_is_first_missing_and_stops_when_it_is_back():
+    kernels = [kernel("a"), kernel("b", server="named"), kernel("c", owner="bob")]
+    servers = {("alice", "")}
+    first = still_missing(kernels, servers, {}, 100.0)
+    assert first == {"b": 100.0, "c": 100.0}
+    later = still_missing(kernels, {("alice", ""), ("bob", "")}, first, 130.0)
+    assert later == {"b": 100.0}

@@ -1,0 +1,43 @@
+import pytest
+
+from hub_gateway.environment import upstream_body
+
+ID = "f9ed359d-07f3-45e0-a3f6-b7f676625dd8"
+
+
+def env_of(client_env, allowed=("SITE_PROJECT",)):
+    return upstream_body("spark_python", ID, "alice", 300, client_env, allowed)["env"]
+
+
+OURS = {"KERNEL_ID": ID, "KERNEL_USERNAME": "alice", "KERNEL_LAUNCH_TIMEOUT": "300"}
+
+
+@pytest.mark.parametrize(
+    "client_env",
+    [
+        {},
+        {"KERNEL_USERNAME": "bob"},
+        {"KERNEL_ID": "x"},
+        {"KERNEL_EXTRA_SPARK_OPTS": "--proxy-user hdfs"},
+        {"KERNEL_LAUNCH_TIMEOUT": "999999"},
+        {"PATH": "/tmp", "LD_PRELOAD": "/tmp/x.so", "SPARK_OPTS": "x"},
+        {"SITE_PROJECT": "$(id)"},
+        {"SITE_PROJECT": "`id`"},
+        {"SITE_PROJECT": "${KERNEL_ID}"},
+        {"SITE_PROJECT": "{kernel_id}"},
+        {"SITE_PROJECT": "a\nb"},
+        {"SITE_PROJECT": "x" * 2000},
+        {"SITE_PROJECT": 3},
+        {"SITE_PROJECT": ["a"]},
+    ],
+)
+def test_nothing_that_a_client_forges_goes_upstream(client_env):
+    assert env_of(client_env) == OURS
+
+
+def test_an_allowed_variable_passes():
+    assert env_of({"SITE_PROJECT": "churn 2026"}) == {**OURS, "SITE_PROJECT": "churn 2026"}
+
+
+def test_allowing_our_own_names_does_not_hand_them_over():
+    assert env_of({"KERNEL_USERNAME": "bob"}, allowed=("KERNEL_USERNAME",)) == OURS
