@@ -114,7 +114,7 @@ def write_configuration(layout: Layout, ports: Ports, node_memory_mb: int) -> No
     """
     folder = hadoop_folder(layout)
     conf = layout.hadoop_conf
-    for path in (conf, folder / "tmp", layout.logs):
+    for path in (conf, folder / "tmp", folder / "home", layout.logs):
         path.mkdir(parents=True, exist_ok=True)
     staging = folder / "staging"
     staging.mkdir(exist_ok=True)

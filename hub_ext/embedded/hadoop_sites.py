@@ -77,6 +77,8 @@ def yarn_site(folder: Path, ports: Ports, node_memory_mb: int, admin: str) -> di
         "yarn.nodemanager.resource.cpu-vcores": "8",
         "yarn.nodemanager.local-dirs": f"{folder}/${{nm.name}}/local",
         "yarn.nodemanager.log-dirs": f"{folder}/${{nm.name}}/logs",
+        # HOME of every container: caches that kernels may share, such as matplotlib's list of fonts.
+        "yarn.nodemanager.user-home-dir": f"{folder}/home",
         "yarn.nodemanager.recovery.enabled": "false",
         # The physical memory check works without cgroups only when "enforced" is off; the virtual one ends
         # every Java container.

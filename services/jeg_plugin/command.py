@@ -1,0 +1,154 @@
+"""From a checked definition to the argument list and environment of Spark's submission client (pure).
+
+No shell takes part: the list goes to ``execve`` as it is. Settings:
+https://spark.apache.org/docs/latest/running-on-yarn.html
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from .definition import Definition, DefinitionError
+
+SUBMIT_CLASS = "org.apache.spark.deploy.SparkSubmit"
+DRIVER = Path(__file__).with_name("driver.py")
+#: Goes with the driver into its container, where it is a module of its own.
+DRIVER_MODULES = (Path(__file__).with_name("remote_kernel_channel.py"),)
+#: The only variables that the submission client gets besides those set here.
+PASSED_ON = (
+    "PATH",
+    "HOME",
+    "LANG",
+    "JAVA_HOME",
+    "HADOOP_CONF_DIR",
+    "SPARK_CONF_DIR",
+    "SPARK_HOME",
+    "PYSPARK_ARCHIVES_PATH",
+    "KRB5_CONFIG",
+    "KRB5CCNAME",
+)
+_ADDRESS = re.compile(r"[0-9A-Za-z.-]{1,253}:[0-9]{1,5}")
+_PUBLIC_KEY = re.compile(r"[A-Za-z0-9+/=]{100,4000}")
+_PORT_RANGE = re.compile(r"[0-9]{1,5}\.\.[0-9]{1,5}")
+#: Reflection that Spark's client needs on Java 17, from Spark's own JavaModuleOptions.
+_OPENED = ("java.lang", "java.lang.invoke", "java.net", "java.nio", "java.util", "java.util.concurrent", "sun.nio.ch")
+
+
+@dataclass(frozen=True)
+class Start:
+    """One start of a kernel: who, which, and where the driver reports to."""
+
+    kernel_id: str
+    user: str
+    response_address: str
+    public_key: str
+    port_range: str = "0..0"
+    #: True where the gateway's own account may act for others (Kerberos): Spark's ``--proxy-user``.
+    impersonate: bool = False
+
+    def __post_init__(self) -> None:
+        for name, value, pattern in (
+            ("response address", self.response_address, _ADDRESS),
+            ("public key", self.public_key, _PUBLIC_KEY),
+            ("port range", self.port_range, _PORT_RANGE),
+        ):
+            if not pattern.fullmatch(value):
+                raise DefinitionError(f"the {name} from Enterprise Gateway is not one")
+
+
+def argv_of(definition: Definition, start: Start, site: Mapping[str, str]) -> list[str]:
+    """Build the argument list.
+
+    Parameters
+    ----------
+    definition : Definition
+        What to run.
+    start : Start
+        For whom and under which id.
+    site : mapping
+        Where things are on this machine: ``SPARK_HOME`` (needed), ``JAVA_HOME``, ``SPARK_CONF_DIR`` and
+        ``HADOOP_CONF_DIR``.
+
+    Returns
+    -------
+    list of str
+        ``java … SparkSubmit …``; the first element is the program.
+    """
+    spark_home = site.get("SPARK_HOME")
+    if not spark_home:
+        raise DefinitionError("SPARK_HOME is not set for Enterprise Gateway")
+    java = f"{site['JAVA_HOME']}/bin/java" if site.get("JAVA_HOME") else "java"
+    size = definition.size
+    argv = [
+        java,
+        "-Xmx256m",
+        "-XX:+UseSerialGC",
+        "-XX:TieredStopAtLevel=1",
+        *(f"--add-opens=java.base/{package}=ALL-UNNAMED" for package in _OPENED),
+        "-cp",
+        ":".join([*_configuration(site), f"{spark_home}/jars/*"]),
+        SUBMIT_CLASS,
+        *("--master", "yarn"),
+        *("--deploy-mode", "cluster"),
+        *("--name", f"kernel {start.kernel_id}"),
+        *("--driver-memory", f"{size.driver_memory_mb}m"),
+        *("--driver-cores", str(size.driver_cores)),
+    ]
+    if start.impersonate:
+        argv += ["--proxy-user", start.user]
+    if definition.queue is not None:
+        argv += ["--queue", definition.queue]
+    # The definition's own settings come first, so that none of them could win over one of ours.
+    for key, value in {**definition.spark_conf, **_settings(definition, start)}.items():
+        argv += ["--conf", f"{key}={value}"]
+    argv += ["--py-files", ",".join(map(str, DRIVER_MODULES)), str(DRIVER)]
+    return argv + _driver_arguments(definition, start)
+
+
+def environment_of(start: Start, environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the submission client's whole environment: allow-listed names, and the user without Kerberos."""
+    environment = {name: environ[name] for name in PASSED_ON if name in environ}
+    if not start.impersonate:
+        environment["HADOOP_USER_NAME"] = start.user
+    return environment
+
+
+def _configuration(site: Mapping[str, str]) -> list[str]:
+    folders = [site[name] for name in ("SPARK_CONF_DIR", "HADOOP_CONF_DIR") if site.get(name)]
+    return list(dict.fromkeys(folders))
+
+
+def _settings(definition: Definition, start: Start) -> dict[str, str]:
+    size = definition.size
+    settings = {
+        "spark.yarn.tags": start.kernel_id,
+        "spark.yarn.maxAppAttempts": "1",
+        "spark.yarn.submit.waitAppCompletion": "false",
+        "spark.dynamicAllocation.enabled": "false",
+        "spark.executor.instances": str(size.executors),
+        "spark.executor.cores": str(size.executor_cores),
+    }
+    if size.executors:
+        settings["spark.executor.memory"] = f"{size.executor_memory_mb}m"
+    if size.driver_overhead_mb is not None:
+        settings["spark.driver.memoryOverhead"] = f"{size.driver_overhead_mb}m"
+    if size.executor_overhead_mb is not None:
+        settings["spark.executor.memoryOverhead"] = f"{size.executor_overhead_mb}m"
+    if definition.archive is not None:
+        settings["spark.yarn.dist.archives"] = f"{definition.archive}#environment"
+    python = definition.python or ("./environment/bin/python" if definition.archive else None)
+    if python is not None:
+        settings["spark.yarn.appMasterEnv.PYSPARK_PYTHON"] = python
+        settings["spark.executorEnv.PYSPARK_PYTHON"] = python
+    return settings
+
+
+def _driver_arguments(definition: Definition, start: Start) -> list[str]:
+    return [
+        *("--type", definition.type),
+        *("--kernel-id", start.kernel_id),
+        *("--response-address", start.response_address),
+        *("--public-key", start.public_key),
+        *("--port-range", start.port_range),
+    ]

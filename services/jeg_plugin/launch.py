@@ -1,0 +1,72 @@
+"""The program of a kernelspec: reads kernel.json, then becomes Spark's submission client.
+
+``python -I -m jeg_plugin.launch RESOURCE_DIR KERNEL_ID RESPONSE_ADDRESS PUBLIC_KEY PORT_RANGE``; Enterprise Gateway
+fills the arguments in and sets ``KERNEL_ID`` and ``KERNEL_USERNAME``. No shell is involved, and the client gets an
+environment of allow-listed names only.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from .command import Start, argv_of, environment_of
+from .definition import DefinitionError, definition_of, kernel_id_of, user_of
+
+#: kernel.json is small; whatever is larger is something else.
+MAXIMUM_BYTES = 256 * 1024
+USAGE = "usage: jeg_plugin.launch RESOURCE_DIR KERNEL_ID RESPONSE_ADDRESS PUBLIC_KEY PORT_RANGE"
+
+
+def prepare(arguments: Sequence[str], environ: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
+    """Turn the arguments and environment from Enterprise Gateway into those of the submission client.
+
+    Raises
+    ------
+    DefinitionError
+        Something in them, or in kernel.json, can't be used.
+    """
+    if len(arguments) != 5:
+        raise DefinitionError(USAGE)
+    folder, kernel_id, response_address, public_key, port_range = arguments
+    start = Start(
+        kernel_id=kernel_id_of(environ.get("KERNEL_ID")),
+        user=user_of(environ.get("KERNEL_USERNAME")),
+        response_address=response_address,
+        public_key=public_key,
+        port_range=port_range,
+        impersonate=environ.get("EG_IMPERSONATION_ENABLED", "").lower() == "true",
+    )
+    if kernel_id != start.kernel_id:
+        raise DefinitionError("KERNEL_ID is not the kernel that Enterprise Gateway starts")
+    definition = definition_of(_read(Path(folder) / "kernel.json"))
+    environment = environment_of(start, environ)
+    return argv_of(definition, start, environment), environment
+
+
+def _read(path: Path) -> object:
+    with path.open("rb") as file:
+        content = file.read(MAXIMUM_BYTES + 1)
+    if len(content) > MAXIMUM_BYTES:
+        raise DefinitionError("kernel.json is too large")
+    try:
+        return json.loads(content)
+    except ValueError:
+        raise DefinitionError("kernel.json is not JSON") from None
+
+
+def main() -> int:
+    """Replace this process by the submission client; return only when that can't be."""
+    try:
+        argv, environment = prepare(sys.argv[1:], os.environ)
+        os.execvpe(argv[0], argv, environment)  # noqa: S606 - an argument list, no shell; the values were checked
+    except DefinitionError as error:
+        print(f"Error: the kernel definition can't be used: {error}", file=sys.stderr)
+    except OSError as error:
+        print(f"Error: the submission client can't be started: {error.strerror}: {error.filename}", file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,97 @@
+"""Enterprise Gateway's managers with the loose ends tied that concern kernels in YARN."""
+
+import asyncio
+from typing import Any
+
+from enterprise_gateway.services.kernels.remotemanager import RemoteKernelManager, RemoteMappingKernelManager
+from enterprise_gateway.services.sessions.kernelsessionmanager import FileKernelSessionManager
+from jupyter_client.kernelspec import KernelSpecManager
+from jupyter_core.paths import jupyter_path
+from traitlets import default
+
+from .process_proxy import YarnKernelProxy
+
+
+class YarnKernelManager(RemoteKernelManager):
+    """One kernel: everything that asks YARN or the driver runs in a worker thread, never on the event loop."""
+
+    async def is_alive(self) -> bool:
+        """Say whether the application lives."""
+        proxy = self.kernel
+        if not isinstance(proxy, YarnKernelProxy):
+            return bool(await super().is_alive())
+        return await asyncio.get_running_loop().run_in_executor(None, proxy.poll) is None
+
+    async def signal_kernel(self, signum: int) -> None:
+        """Send a signal to the driver, or end its application."""
+        proxy = self.kernel
+        if not isinstance(proxy, YarnKernelProxy):
+            await super().signal_kernel(signum)
+            return
+        await asyncio.get_running_loop().run_in_executor(None, proxy.send_signal, signum)
+
+    async def _send_kernel_sigterm(self) -> None:
+        proxy = self.kernel
+        if not isinstance(proxy, YarnKernelProxy):
+            await super()._send_kernel_sigterm()
+            return
+        await asyncio.get_running_loop().run_in_executor(None, proxy.terminate)
+
+    async def shutdown_kernel(self, now: bool = False, restart: bool = False) -> None:
+        """Shut the kernel down; one whose restart failed has no process left and is only cleaned up."""
+        if self.has_kernel:
+            await super().shutdown_kernel(now=now, restart=restart)
+            return
+        self.shutting_down = True
+        self.stop_restarter()
+        self.cleanup_resources(restart=restart)
+
+
+class YarnMappingKernelManager(RemoteMappingKernelManager):
+    """All kernels of this gateway."""
+
+    def _kernel_manager_class_default(self) -> str:
+        return "jeg_plugin.managers.YarnKernelManager"
+
+    async def start_kernel(self, *args: Any, **kwargs: Any) -> str:
+        """Start a kernel; a failed start leaves no trace here."""
+        try:
+            return str(await super().start_kernel(*args, **kwargs))
+        finally:
+            for kernel_id in [kid for kid, future in self._starting_kernels.items() if future.done()]:
+                self._starting_kernels.pop(kernel_id, None)
+
+    def start_kernel_from_session(self, kernel_id: str, *args: Any, **kwargs: Any) -> bool:
+        """Take over a kernel of an earlier gateway, with what a started one has too."""
+        started = bool(super().start_kernel_from_session(kernel_id, *args, **kwargs))
+        if started:
+            # The websocket handler compares with these ports.
+            self._kernel_ports[kernel_id] = self._kernels[kernel_id].ports
+        return started
+
+
+class Sessions(FileKernelSessionManager):
+    """Kernel sessions on disk; one that can't be taken over does not keep the gateway from starting."""
+
+    def _start_session(self, kernel_session: dict[str, Any]) -> bool:
+        try:
+            return bool(super()._start_session(kernel_session))
+        except Exception:
+            self.log.exception("The kernel %s could not be taken over.", kernel_session.get("kernel_id"))
+            return False
+
+
+class KernelSpecs(KernelSpecManager):
+    """Kernelspecs of the configured folders (``JUPYTER_PATH``) alone.
+
+    The environment's own kernelspec would run people's code on the gateway's machine, as the gateway.
+    """
+
+    ensure_native_kernel = False
+
+    @default("kernel_dirs")
+    def _kernel_dirs_default(self) -> list[str]:
+        from os import environ, pathsep
+
+        folders = [folder for folder in environ.get("JUPYTER_PATH", "").split(pathsep) if folder]
+        return [path for path in jupyter_path("kernels") if any(path.startswith(f) for f in folders)]

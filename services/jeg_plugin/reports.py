@@ -1,0 +1,87 @@
+"""Where drivers report to: Enterprise Gateway's response manager, served by the event loop.
+
+The stock one polls its socket ten thousand times a second, reads one connection at a time without a timeout (a
+single idle one stops all starts), and also takes reports that are encrypted with nothing but the kernel's id.
+"""
+
+import asyncio
+import base64
+import json
+from typing import Any
+
+from enterprise_gateway.services.processproxies.processproxy import ResponseManager
+from tornado.ioloop import IOLoop
+
+REPORT_BYTES = 64 * 1024
+REPORT_TIMEOUT = 10.0
+ACCEPTED = b"accepted\n"
+#: A driver that reads this ends itself: nobody waits for it any more.
+UNKNOWN_KERNEL = b"unknown-kernel\n"
+
+
+class Reports(ResponseManager):
+    """Takes each driver's report once, from the kernels that are being waited for.
+
+    It becomes *the* response manager when its `instance()` is asked for before any other.
+    """
+
+    def _start_response_manager(self) -> None:
+        self._prepare_response_socket()
+        self._response_socket.setblocking(False)
+        self._server: asyncio.AbstractServer | None = None
+        # Kernels of an earlier run are loaded before the loop runs; the socket queues until then.
+        IOLoop.current().add_callback(self._serve)
+
+    async def _serve(self) -> None:
+        self._server = await asyncio.start_server(self._handle, sock=self._response_socket, limit=REPORT_BYTES)
+
+    def stop_response_manager(self) -> None:
+        """Close the port."""
+        if self._server is not None:
+            self._server.close()
+
+    async def _handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            content = await asyncio.wait_for(_all_of(reader), REPORT_TIMEOUT)
+            info = self._decode_payload(content)
+            writer.write(ACCEPTED if self._take(info) else UNKNOWN_KERNEL)
+            await asyncio.wait_for(writer.drain(), REPORT_TIMEOUT)
+        except (OSError, ValueError, KeyError, TypeError, asyncio.TimeoutError) as error:
+            self.log.warning("A report to the response port could not be read: %s", type(error).__name__)
+        finally:
+            writer.close()
+
+    def _take(self, info: dict[str, Any]) -> bool:
+        waiting = self._response_registry.get(info.get("kernel_id"))
+        if waiting is None or waiting.is_set():
+            self.log.warning("A driver reported for a kernel that is not being started.")
+            return False
+        waiting.response = info
+        return True
+
+    def _decode_payload(self, data: bytes) -> dict[str, Any]:
+        if json.loads(base64.b64decode(data)).get("version") != 1:
+            raise ValueError("not a version 1 report")
+        info = super()._decode_payload(data)
+        if not isinstance(info, dict):
+            raise ValueError("not an object")
+        return info
+
+    async def report_of(self, kernel_id: str) -> dict[str, Any]:
+        """Wait for the report of a kernel that was registered."""
+        waiting = self._response_registry[kernel_id]
+        await waiting.wait()
+        return dict(waiting.response)
+
+    def forget(self, kernel_id: str) -> None:
+        """Take no report for this kernel any more."""
+        self._response_registry.pop(kernel_id, None)
+
+
+async def _all_of(reader: asyncio.StreamReader) -> bytes:
+    content = b""
+    while chunk := await reader.read(REPORT_BYTES):
+        content += chunk
+        if len(content) > REPORT_BYTES:
+            raise ValueError("too long")
+    return content

@@ -1,0 +1,166 @@
+"""The few calls to YARN's ResourceManager that a kernel's life needs (blocking; call them in a worker thread).
+
+REST API: https://hadoop.apache.org/docs/stable/hadoop-yarn/hadoop-yarn-site/ResourceManagerRest.html
+"""
+
+import logging
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import requests
+
+#: Seconds to connect, and between two pieces of an answer.
+TIMEOUT = (3.0, 10.0)
+ALIVE = frozenset({"NEW", "NEW_SAVING", "SUBMITTED", "ACCEPTED", "RUNNING"})
+ENDED = frozenset({"FINISHED", "FAILED", "KILLED"})
+
+_APPLICATION_ID = re.compile(r"application_(\d{1,20})_(\d{1,10})")
+log = logging.getLogger(__name__)
+
+
+class UnreachableError(Exception):
+    """No ResourceManager gave an answer that could be understood."""
+
+
+class RefusedError(Exception):
+    """The ResourceManager refuses; `status` is that of HTTP."""
+
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(text)
+        self.status = status
+
+
+def age_of(application_id: str) -> tuple[int, int]:
+    """Return what orders applications by age; as texts they would not (``…_9999`` and ``…_10000``)."""
+    found = _APPLICATION_ID.fullmatch(application_id)
+    return (int(found[1]), int(found[2])) if found else (0, 0)
+
+
+def newest(applications: Iterable[dict[str, Any]], known: Iterable[str] = ()) -> dict[str, Any] | None:
+    """Return the newest application that is not among the `known` ones.
+
+    A restarted kernel keeps its id and so its tag; its earlier applications are the known ones.
+    """
+    seen = set(known)
+    fresh = [application for application in applications if application.get("id") not in seen]
+    return max(fresh, key=lambda application: age_of(str(application.get("id"))), default=None)
+
+
+def applications_in(answer: Any) -> list[dict[str, Any]]:
+    """Read a list of applications out of every form that ResourceManagers give it: null, empty, one, several."""
+    apps = answer.get("apps") if isinstance(answer, dict) else None
+    found = apps.get("app") if isinstance(apps, dict) else None
+    if isinstance(found, dict):
+        found = [found]
+    return [app for app in found if isinstance(app, dict)] if isinstance(found, list) else []
+
+
+class ResourceManager:
+    """Asks as `user`, who owns the application, and falls back to the gateway's own account where that is refused.
+
+    Parameters
+    ----------
+    endpoints : sequence of str
+        ``http://host:port`` of every ResourceManager; a standby one is passed over.
+    user, service_user : str
+        Names for the simple authentication (``user.name``); not used with Kerberos.
+    auth : optional
+        Authentication for `requests`, for Kerberos.
+    verify : bool or str
+        Whether to check certificates, or the bundle to check them with.
+    """
+
+    def __init__(
+        self, endpoints: Sequence[str], user: str, service_user: str, auth: Any = None, verify: bool | str = True
+    ) -> None:
+        self._endpoints = [endpoint.rstrip("/") for endpoint in endpoints]
+        self._user = user
+        self._service_user = service_user
+        self._auth = auth
+        self._verify = verify
+
+    def applications(self, tag: str) -> list[dict[str, Any]]:
+        """Return every application with this tag, also ended ones."""
+        return applications_in(self._ask("GET", "/ws/v1/cluster/apps", self._user, {"applicationTags": tag}))
+
+    def application(self, application_id: str) -> dict[str, Any] | None:
+        """Return one application, or None if the ResourceManager has forgotten it."""
+        try:
+            answer = self._ask("GET", f"/ws/v1/cluster/apps/{application_id}", self._user)
+        except RefusedError as refusal:
+            if refusal.status == 404:
+                return None
+            raise
+        found = answer.get("app")
+        return found if isinstance(found, dict) else None
+
+    def kill(self, application_id: str) -> None:
+        """Ask for the end of an application; an ended or forgotten one is fine.
+
+        Raises
+        ------
+        RefusedError
+            Neither the owner nor the gateway's own account may end it.
+        UnreachableError
+            No ResourceManager answers.
+        """
+        path = f"/ws/v1/cluster/apps/{application_id}/state"
+        for user in dict.fromkeys((self._user, self._service_user)):
+            try:
+                self._ask("PUT", path, user, body={"state": "KILLED"})
+                return
+            except RefusedError as refusal:
+                if refusal.status in (400, 404):
+                    return
+                log.warning("%s may not end %s: %s", user, application_id, refusal)
+                last = refusal
+        raise last
+
+    def _ask(
+        self, method: str, path: str, user: str, query: dict[str, str] | None = None, body: Any = None
+    ) -> dict[str, Any]:
+        trouble = "no address is configured (EG_YARN_ENDPOINT)"
+        for endpoint in list(self._endpoints):
+            try:
+                response = requests.request(
+                    method,
+                    endpoint + path,
+                    params={**(query or {}), **({} if self._auth else {"user.name": user})},
+                    json=body,
+                    auth=self._auth,
+                    verify=self._verify,
+                    timeout=TIMEOUT,
+                    # A standby redirects; credentials go to configured addresses only.
+                    allow_redirects=False,
+                )
+            except requests.RequestException as error:
+                trouble = f"{endpoint}: {type(error).__name__}"
+                continue
+            if 300 <= response.status_code < 400:
+                trouble = f"{endpoint}: standby"
+                continue
+            if response.status_code >= 500:
+                trouble = f"{endpoint}: HTTP {response.status_code}"
+                continue
+            if response.status_code >= 400:
+                raise RefusedError(response.status_code, response.text[:300])
+            answer = _json(response)
+            if answer is None:
+                trouble = f"{endpoint}: an answer that is not JSON"
+                continue
+            self._prefer(endpoint)
+            return answer
+        raise UnreachableError(trouble)
+
+    def _prefer(self, endpoint: str) -> None:
+        if self._endpoints[0] != endpoint:
+            self._endpoints = [endpoint, *(other for other in self._endpoints if other != endpoint)]
+
+
+def _json(response: requests.Response) -> dict[str, Any] | None:
+    try:
+        answer = response.json()
+    except ValueError:
+        return None
+    return answer if isinstance(answer, dict) else None
