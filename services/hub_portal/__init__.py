@@ -1,0 +1,1 @@
+"""The portal: pages about the cluster and its kernels, in the Hub's own look."""

@@ -1,0 +1,6 @@
+"""``python -m hub_portal``."""
+
+from .app import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,122 @@
+"""The portal as a process."""
+
+import os
+import secrets
+from typing import Any
+
+from tornado.web import StaticFileHandler
+from traitlets import Float, Int, List, Unicode
+
+from hub_ext.edge import EdgeClient
+from hub_ext.secrets import read_secret
+from hub_ext.web.health import Check, HealthHandler, MetricsHandler
+from hub_ext.web.service import Service
+
+from .gateway import GatewayClient
+from .handlers.base import CallbackHandler, NoSuchPageHandler, Services, make_auth
+from .handlers.cluster import ClusterLive, ClusterPage, NodesPage
+from .handlers.kernels import KernelPage, KernelsPage, LogoHandler
+from .handlers.running import MyKernelsLive, MyKernelsPage, StopPage
+from .hub import HubClient
+from .rendering import STATIC, make_environment
+
+HTMX = "vendor/htmx.min.js"
+
+
+class HubPortal(Service):
+    """Pages about the cluster and its kernels, as a service that the Hub manages.
+
+    The token for the edge service is read from ``HUB_EXT_EDGE_TOKEN``, or the file ``HUB_EXT_EDGE_TOKEN_FILE``.
+    Everything else is asked for with the token of the person who looks.
+    """
+
+    name = "hub-portal"
+    description = "Pages about the cluster and its kernels, in the Hub's own look."
+
+    gateway_url = Unicode(
+        "http://127.0.0.1:8000/services/gateway",
+        help="Where this service reaches the kernel gateway: its own address or the Hub proxy's, up to and with "
+        "/services/gateway.",
+    ).tag(config=True)
+    edge_url = Unicode("http://127.0.0.1:8899", help="Where this service reaches the edge service.").tag(config=True)
+    ca_certs = Unicode(
+        help="File with the certificate authority of gateway and edge service. Default: the system's."
+    ).tag(config=True)
+    user_domain = Unicode(
+        help="Ending after @ that Hub names lose on the cluster; the same value as RemoteKernelMixin.user_domain."
+    ).tag(config=True)
+    request_timeout = Float(10.0, help="Seconds that gateway, edge service and Hub have for one answer.").tag(
+        config=True
+    )
+    login_cache = Int(
+        60, help="Seconds for which the Hub's answer about a token is kept: so long a lost right still works."
+    ).tag(config=True)
+    template_paths = List(
+        Unicode(),
+        help="The site's own template folders, as in JupyterHub.template_paths, so that these pages look the same.",
+    ).tag(config=True)
+
+    def environment_path(self, name: str, fallback: str) -> str:
+        """Return a path prefix that the Hub told, with a slash at its end."""
+        return os.environ.get(name, fallback).rstrip("/") + "/"
+
+    def make_services(self) -> Services:
+        """Make what the handlers work with."""
+        base_url = self.environment_path("JUPYTERHUB_BASE_URL", "/")
+        api_url = os.environ.get("JUPYTERHUB_API_URL", "http://127.0.0.1:8081/hub/api")
+        token = self.secret("HUB_EXT_EDGE_TOKEN")
+        return Services(
+            environment=make_environment(self.template_paths),
+            gateway=GatewayClient(self.gateway_url, timeout=self.request_timeout, ca_certs=self.ca_certs),
+            edge=EdgeClient(self.edge_url, token, timeout=self.request_timeout, ca_certs=self.ca_certs),
+            hub=HubClient(api_url, timeout=self.request_timeout),
+            base_url=base_url,
+            hub_prefix=f"{base_url}hub/",
+            prefix=self.prefix,
+            user_domain=self.user_domain,
+            live_scripts=(STATIC / HTMX).exists(),
+        )
+
+    def handlers(self) -> list[Any]:
+        services = self.make_services()
+        if not services.live_scripts:
+            self.log.warning("Pages do not update by themselves: %s is missing (npm run build).", STATIC / HTMX)
+        checks = [Check("hub", services.hub.probe, hard=False)]
+        pages: list[tuple[str, Any]] = [
+            ("", ClusterPage),
+            ("live/cluster", ClusterLive),
+            ("nodes", NodesPage),
+            ("kernels", KernelsPage),
+            ("kernels/([^/]+)", KernelPage),
+            ("logo/([^/]+)/([^/]+)", LogoHandler),
+            ("my-kernels", MyKernelsPage),
+            ("live/my-kernels", MyKernelsLive),
+            ("my-kernels/([^/]+)/stop", StopPage),
+            ("oauth_callback", CallbackHandler),
+        ]
+        prefix = self.prefix
+        return [
+            *((f"{prefix}{path}", handler, {"services": services}) for path, handler in pages),
+            (f"{prefix}health", HealthHandler, {"checks": checks}),
+            (f"{prefix}metrics", MetricsHandler),
+            (f"{prefix}static/(.*)", StaticFileHandler, {"path": str(STATIC)}),
+            (r"/.*", NoSuchPageHandler, {"services": services}),
+        ]
+
+    def settings(self) -> dict[str, Any]:
+        try:
+            cookie_secret = read_secret("HUB_EXT_PORTAL_COOKIE_SECRET")
+        except ValueError as error:
+            raise SystemExit(str(error)) from error
+        return {
+            # A new one at each start only means a silent walk through the Hub's login.
+            "cookie_secret": cookie_secret or secrets.token_hex(32),
+            "static_path": str(STATIC),
+            "static_url_prefix": f"{self.prefix}static/",
+        }
+
+    async def started(self) -> None:
+        make_auth(self.login_cache)
+
+
+main = HubPortal.launch_instance

@@ -1,0 +1,151 @@
+"""Client of the kernel gateway, with the token of the person who looks: the portal has no power of its own."""
+
+import json
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from typing import Any
+from urllib.parse import quote
+
+from tornado.httpclient import AsyncHTTPClient, HTTPClientError, HTTPRequest, HTTPResponse
+
+from hub_ext.errors import PublicError
+from hub_ext.kernels import definition_of
+
+from .models import Catalogue, RunningKernel
+
+MAXIMUM_ANSWER_BYTES = 16 * 1024 * 1024
+
+
+class GatewayClient:
+    """Typed calls of the gateway.
+
+    Parameters
+    ----------
+    url : str
+        Base address, for example ``http://127.0.0.1:8001/services/gateway``.
+    timeout : float
+        Seconds for a call; stopping a kernel may take four times as long.
+    ca_certs : str
+        File with the certificate authority that signed the gateway's certificate; empty for the system's.
+    """
+
+    def __init__(self, url: str, *, timeout: float, ca_certs: str = "") -> None:
+        self.url = url.rstrip("/")
+        self._timeout = timeout
+        self._ca_certs = ca_certs or None
+        self._http = AsyncHTTPClient(force_instance=True, max_clients=100, max_body_size=MAXIMUM_ANSWER_BYTES)
+
+    async def catalogue(self, user: str, token: str) -> Catalogue:
+        """Return the kernels that this person may see."""
+        body = await self._json("GET", f"/user/{quote(user, safe='')}/api/kernelspecs", token)
+        return read_catalogue(body)
+
+    async def kernels(self, user: str, token: str) -> tuple[RunningKernel, ...]:
+        """Return this person's running kernels."""
+        return read_kernels(await self._json("GET", f"/user/{quote(user, safe='')}/api/kernels", token))
+
+    async def all_kernels(self, token: str) -> tuple[RunningKernel, ...]:
+        """Return everyone's running kernels; the gateway answers only an administrator's token."""
+        return read_kernels(await self._json("GET", "/admin/api/kernels", token))
+
+    async def stop(self, owner: str, kernel_id: str, token: str) -> None:
+        """End a kernel. One that has gone already is no error."""
+        path = f"/user/{quote(owner, safe='')}/api/kernels/{quote(kernel_id, safe='')}"
+        response = await self._call("DELETE", path, token, timeout=4 * self._timeout)
+        if response.code != 404:
+            _check(response)
+
+    async def logo(self, user: str, token: str, kernelspec: str, file: str) -> bytes:
+        """Return a kernelspec's picture."""
+        path = "/".join(quote(part, safe="") for part in ("user", user, "kernelspecs", kernelspec, file))
+        response = await self._call("GET", f"/{path}", token)
+        _check(response)
+        return response.body or b""
+
+    async def _json(self, method: str, path: str, token: str) -> Any:
+        response = await self._call(method, path, token)
+        _check(response)
+        try:
+            return json.loads(response.body)
+        except ValueError as error:
+            raise unreachable() from error
+
+    async def _call(self, method: str, path: str, token: str, timeout: float | None = None) -> HTTPResponse:
+        request = HTTPRequest(
+            self.url + path,
+            method=method,
+            headers={"Authorization": f"token {token}", "Accept": "application/json"},
+            connect_timeout=min(self._timeout, 5.0),
+            request_timeout=timeout or self._timeout,
+            follow_redirects=False,
+            ca_certs=self._ca_certs,
+        )
+        try:
+            return await self._http.fetch(request, raise_error=False)
+        except (OSError, HTTPClientError) as error:
+            raise unreachable() from error
+
+
+def unreachable() -> PublicError:
+    """Make the error for a gateway that does not answer."""
+    return PublicError(
+        "gateway-unreachable",
+        "The kernel gateway does not answer, so kernels can't be shown now.",
+        remedy="Running kernels go on. Try again in a minute; if it stays, tell your Hub administrator.",
+        status=503,
+    )
+
+
+def _check(response: HTTPResponse) -> None:
+    """Raise what the gateway refused with, in its own words."""
+    if response.code < 300:
+        return
+    try:
+        body = json.loads(response.body)
+        error = PublicError(
+            str(body["code"]),
+            str(body["text"]),
+            details=[str(line) for line in body.get("details") or ()],
+            remedy=str(body.get("remedy") or ""),
+            status=response.code if response.code >= 400 else 502,
+        )
+    except (ValueError, KeyError, TypeError) as unreadable:
+        raise unreachable() from unreadable
+    raise error
+
+
+def read_catalogue(body: Any) -> Catalogue:
+    """Read the answer of ``/api/kernelspecs``."""
+    found = body if isinstance(body, Mapping) else {}
+    specs = found.get("kernelspecs") or {}
+    definitions = [definition_of(str(name), model) for name, model in specs.items() if isinstance(model, dict)]
+    return Catalogue(default=str(found.get("default") or ""), definitions=tuple(definitions))
+
+
+def read_kernels(body: Any) -> tuple[RunningKernel, ...]:
+    """Read the answer of ``/api/kernels``."""
+    return tuple(_read_kernel(one) for one in body if isinstance(one, dict)) if isinstance(body, list) else ()
+
+
+def _read_kernel(model: dict[str, Any]) -> RunningKernel:
+    ours = model.get("remote_kernel") or {}
+    return RunningKernel(
+        id=str(model.get("id", "")),
+        kernelspec=str(ours.get("kernelspec") or model.get("name", "")),
+        owner=str(ours.get("owner") or ""),
+        state=str(model.get("execution_state") or "unknown"),
+        connections=int(model.get("connections") or 0),
+        started_at=_moment(ours.get("started_at")),
+        last_activity=_moment(model.get("last_activity")),
+    )
+
+
+def _moment(text: Any) -> datetime | None:
+    """Read an ISO time; one without a zone is UTC, as Jupyter writes it."""
+    if not isinstance(text, str) or not text:
+        return None
+    try:
+        found = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    except ValueError:
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=timezone.utc)

@@ -1,0 +1,103 @@
+"""My kernels, everyone's for administrators, and stopping one."""
+
+from typing import Any
+
+from hub_ext.cluster import Applications
+from hub_ext.errors import PublicError
+from hub_ext.names import is_kernel_id
+
+from ..models import RunningKernel
+from ..views.running import kernel_rows
+from .base import PortalHandler, gathered
+
+
+class MyKernelsPage(PortalHandler):
+    """Running kernels."""
+
+    template = "portal/my_kernels.html"
+
+    async def get(self) -> None:
+        self.show(self.template, **await self.values(), flash=self.take_flash())
+
+    def login_target(self) -> str:
+        return f"{self.portal_url}my-kernels"
+
+    async def values(self) -> dict[str, Any]:
+        """Ask for kernels and what YARN knows of them."""
+        services, name = self.services, self.who.name
+        everyone = bool(self.get_query_argument("everyone", "")) and self.who.kernels_admin
+        kernels, applications, catalogue = await gathered(
+            self.part(
+                services.gateway.all_kernels(self.token) if everyone else services.gateway.kernels(name, self.token)
+            ),
+            self.part(services.edge.applications(user=name) if everyone else self.own_applications()),
+            self.part(services.gateway.catalogue(name, self.token)),
+        )
+        known: Applications | None = applications.value
+        return {
+            "everyone": everyone,
+            "rows": kernel_rows(
+                kernels.value or (),
+                known.applications if known else None,
+                catalogue.value.titles if catalogue.value else {},
+                self.now(),
+            ),
+            "kernels_error": kernels.error,
+            "applications_error": applications.error,
+            "applications_stale": known.error if known and known.stale else "",
+            "server_href": f"{services.hub_prefix}spawn",
+        }
+
+
+class MyKernelsLive(MyKernelsPage):
+    """What changes on that page."""
+
+    template = "portal/my_kernels_live.html"
+
+    async def get(self) -> None:
+        self.show(self.template, **await self.values())
+
+
+class StopPage(PortalHandler):
+    """Asks first, then ends a kernel."""
+
+    def login_target(self) -> str:
+        return f"{self.portal_url}my-kernels"
+
+    def owner(self, given: str) -> str:
+        """Return whose kernel it is: one's own, unless an administrator names another person."""
+        return given if given and self.who.kernels_admin else self.who.name
+
+    async def get(self, kernel_id: str) -> None:
+        kernel = await self.find(kernel_id, self.owner(self.get_query_argument("owner", "")))
+        titles = (await self.part(self.services.gateway.catalogue(self.who.name, self.token))).value
+        self.show(
+            "portal/stop.html",
+            kernel_id=kernel.id,
+            title=titles.titles.get(kernel.kernelspec, kernel.kernelspec) if titles else kernel.kernelspec,
+            owner=kernel.owner or self.who.name,
+        )
+
+    async def post(self, kernel_id: str) -> None:
+        owner = self.owner(self.get_body_argument("owner", ""))
+        if not is_kernel_id(kernel_id):
+            raise no_such_kernel()
+        await self.services.gateway.stop(owner, kernel_id, self.token)
+        mine = owner == self.who.name
+        self.flash("The kernel was stopped." if mine else f"The kernel of {owner} was stopped.")
+        self.redirect(f"{self.portal_url}my-kernels" + ("" if mine else "?everyone=1"), status=303)
+
+    async def find(self, kernel_id: str, owner: str) -> RunningKernel:
+        """Return a kernel from the person's list, so that the page names it rightly."""
+        if is_kernel_id(kernel_id):
+            for kernel in await self.services.gateway.kernels(owner, self.token):
+                if kernel.id == kernel_id:
+                    return kernel
+        raise no_such_kernel()
+
+
+def no_such_kernel() -> PublicError:
+    """Make the error for a kernel that is not in the list."""
+    return PublicError(
+        "no-such-kernel", "This kernel is not running (any more).", remedy="See My kernels for those that are."
+    )

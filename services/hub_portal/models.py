@@ -1,0 +1,54 @@
+"""What gateway and Hub tell, as plain data. Times are UTC."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from hub_ext.errors import PublicError
+from hub_ext.kernels import KernelDefinition
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """The kernels that a person may see, and the one that a new notebook gets."""
+
+    default: str
+    definitions: tuple[KernelDefinition, ...]
+
+    def find(self, name: str) -> KernelDefinition:
+        """Return a kernel by name, or say that there is none."""
+        for one in self.definitions:
+            if one.name == name:
+                return one
+        raise PublicError(
+            "no-such-kernelspec",
+            "There is no such kernel, or it is not shared with you.",
+            remedy="See the list of kernels for those that you can use.",
+        )
+
+    @property
+    def titles(self) -> dict[str, str]:
+        """Display names by name."""
+        return {one.name: one.display_name for one in self.definitions}
+
+
+@dataclass(frozen=True)
+class RunningKernel:
+    """A kernel as the gateway tells it; times are UTC."""
+
+    id: str
+    kernelspec: str
+    owner: str
+    state: str
+    connections: int = 0
+    started_at: datetime | None = None
+    last_activity: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Server:
+    """A person's default notebook server. `known` is False when the Hub did not tell."""
+
+    known: bool = False
+    running: bool = False
+    pending: str = ""
+    url: str = ""

@@ -1,0 +1,96 @@
+// Small comforts. Every page works without this script: it only updates live parts, writes times in the reader's
+// zone, and asks in a dialog what would otherwise be asked on a page of its own.
+(() => {
+  "use strict";
+  document.documentElement.classList.add("js");
+
+  const writeTimes = (root) => {
+    for (const time of root.querySelectorAll("time[data-local-time]")) {
+      const moment = new Date(time.dateTime);
+      time.textContent = moment.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+      time.title = moment.toLocaleString();
+    }
+  };
+
+  const isLive = (element) => element instanceof Element && element.hasAttribute("data-live");
+
+  const isSelectingIn = (element) => {
+    const selection = window.getSelection();
+    return selection && !selection.isCollapsed && element.contains(selection.anchorNode);
+  };
+
+  // A page that nobody sees asks for nothing, and text that someone is selecting stays.
+  document.addEventListener("htmx:beforeRequest", (event) => {
+    const element = event.detail.elt;
+    if (isLive(element) && (document.hidden || isSelectingIn(element))) {
+      event.preventDefault();
+    }
+  });
+
+  document.addEventListener("visibilitychange", () => {
+    if (document.hidden || !window.htmx) {
+      return;
+    }
+    for (const element of document.querySelectorAll("[data-live]")) {
+      window.htmx.ajax("GET", element.getAttribute("hx-get"), { source: element, target: element });
+    }
+  });
+
+  // Tables that were scrolled sideways stay where they are when their numbers change.
+  const scrolled = new Map();
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    for (const table of event.detail.target.querySelectorAll(".table-responsive[id]")) {
+      scrolled.set(table.id, table.scrollLeft);
+    }
+  });
+
+  const offline = (isOffline) => {
+    const note = document.getElementById("offline");
+    if (note) {
+      note.hidden = !isOffline;
+    }
+  };
+
+  document.addEventListener("htmx:afterSwap", (event) => {
+    const target = event.detail.target;
+    writeTimes(target);
+    for (const table of target.querySelectorAll(".table-responsive[id]")) {
+      table.scrollLeft = scrolled.get(table.id) || 0;
+    }
+    if (target.id === "dialog" && !target.open) {
+      target.showModal();
+    }
+    offline(false);
+  });
+  document.addEventListener("htmx:sendError", () => offline(true));
+  document.addEventListener("htmx:timeout", () => offline(true));
+  document.addEventListener("htmx:responseError", (event) => {
+    const link = event.detail.elt;
+    if (link instanceof HTMLAnchorElement) {
+      // The page behind the link says in full why there is no dialog.
+      window.location.assign(link.href);
+      return;
+    }
+    offline(true);
+  });
+
+  document.addEventListener("click", (event) => {
+    const closer = event.target instanceof Element ? event.target.closest("dialog [data-close]") : null;
+    if (closer) {
+      event.preventDefault();
+      closer.closest("dialog").close();
+    }
+  });
+
+  // A form that ends something is sent once.
+  document.addEventListener("submit", (event) => {
+    if (!event.target.hasAttribute("data-once")) {
+      return;
+    }
+    const button = event.target.querySelector("button[type=submit]");
+    button.disabled = true;
+    button.textContent = "Stopping…";
+  });
+
+  writeTimes(document);
+})();

@@ -1,0 +1,181 @@
+"""The catalogue of kernels and a kernel's details."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from hub_ext.kernels import KernelDefinition, Size
+from hub_ext.sizes import Footprint, KernelSize, footprint, human_mb, overhead_mb
+
+from .words import TIMES, count
+
+#: Which picture of a kernelspec is shown: the first that it has.
+LOGOS = ("logo-svg", "logo-64x64", "logo-32x32")
+
+
+@dataclass(frozen=True)
+class Card:
+    """A kernel in the catalogue. `logo` is a file name; empty when the kernelspec brings no picture."""
+
+    name: str
+    title: str
+    type: str
+    badge: str
+    logo: str
+    size: str
+    description: str
+    audience: str
+    default: bool
+
+
+@dataclass(frozen=True)
+class SizeLine:
+    """One line of the sum: what is asked for, and what YARN makes of it."""
+
+    what: str
+    asked: str
+    rounded: str
+    vcores: str
+
+
+@dataclass(frozen=True)
+class Details:
+    """Everything on a kernel's page."""
+
+    card: Card
+    lines: tuple[SizeLine, ...]
+    total: str
+    rounding: str
+    queue: str
+    settings: tuple[tuple[str, str], ...]
+    fits: str
+
+
+def cards(
+    definitions: Iterable[KernelDefinition], default: str, step_mb: int | None, query: str = ""
+) -> tuple[Card, ...]:
+    """Make the catalogue, sorted by title; with `query` only what has all of its words."""
+    words = query.lower().split()
+    made = (card(one, one.name == default, step_mb) for one in definitions)
+    found = [one for one in made if all(word in _text_of(one) for word in words)]
+    return tuple(sorted(found, key=lambda one: (not one.default, one.title.lower(), one.name)))
+
+
+def card(one: KernelDefinition, default: bool, step_mb: int | None) -> Card:
+    """Make a kernel's card. `step_mb` is what the scheduler rounds to; None when the cluster does not tell."""
+    return Card(
+        name=one.name,
+        title=one.display_name,
+        type=one.type_label,
+        badge="Py" if one.language.lower() == "python" else (one.language or one.display_name)[:2].capitalize(),
+        logo=logo_of(one),
+        size=size_words(one.size, step_mb),
+        description=one.description,
+        audience=audience(one),
+        default=default,
+    )
+
+
+def _text_of(one: Card) -> str:
+    return " ".join((one.title, one.name, one.type, one.description, one.audience)).lower()
+
+
+def logo_of(one: KernelDefinition) -> str:
+    """Return the file name of a kernelspec's picture; empty when it has none."""
+    for key in LOGOS:
+        if one.resources.get(key):
+            return one.resources[key].split("?")[0].rsplit("/", 1)[-1]
+    return ""
+
+
+def audience(one: KernelDefinition) -> str:
+    """Say who may see and start a kernel."""
+    if one.visibility == "everyone":
+        return "everyone"
+    if one.visibility == "group":
+        return f"group {', '.join(one.groups)}" if len(one.groups) == 1 else f"groups {', '.join(one.groups)}"
+    return f"only {one.owner}" if one.owner else "administrators"
+
+
+def size_words(size: Size | None, step_mb: int | None) -> str:
+    """Say in a few words how large a kernel is; empty when its kernelspec does not tell."""
+    if size is None:
+        return ""
+    total = taken(size.as_kernel_size(), step_mb)
+    parts = count(size.executors, "executor") if size.executors else "no executors"
+    return f"{human_mb(total.memory_mb)} and {count(total.vcores, 'vcore')} · {parts}"
+
+
+def taken(size: KernelSize, step_mb: int | None) -> Footprint:
+    """Compute what YARN allocates; without rounding when the cluster does not tell its step."""
+    return footprint(size, step_mb or 1)
+
+
+def details(one: KernelDefinition, default: bool, step_mb: int | None, maximum_mb: int = 0) -> Details:
+    """Make a kernel's page.
+
+    Parameters
+    ----------
+    one : KernelDefinition
+        The kernel.
+    default : bool
+        Whether a new notebook gets this kernel.
+    step_mb : int, optional
+        What the scheduler rounds a container's memory to, MiB.
+    maximum_mb : int
+        The largest container of the cluster, MiB; 0 when not known.
+    """
+    size = one.size.as_kernel_size() if one.size else None
+    return Details(
+        card=card(one, default, step_mb),
+        lines=size_lines(size, step_mb) if size else (),
+        total=_total(size, step_mb) if size else "",
+        rounding=f"YARN rounds each container up to a multiple of {human_mb(step_mb)}."
+        if step_mb
+        else "The cluster does not answer, so its rounding is not known: it will be a little more.",
+        queue=one.queue or "the cluster's default queue",
+        settings=tuple(sorted(one.spark_conf.items())),
+        fits=fits(taken(size, step_mb), maximum_mb) if size else "",
+    )
+
+
+def size_lines(size: KernelSize, step_mb: int | None) -> tuple[SizeLine, ...]:
+    """Write the sum, a line each for driver and executors."""
+    total = taken(size, step_mb)
+    lines = [_line("Driver", 1, (size.driver_memory_mb, size.driver_overhead_mb, size.driver_cores), total.driver_mb)]
+    if size.executors:
+        asked = (size.executor_memory_mb, size.executor_overhead_mb, size.executor_cores)
+        lines.append(_line(count(size.executors, "executor"), size.executors, asked, total.executor_mb))
+    return tuple(lines)
+
+
+def _line(what: str, number: int, asked: tuple[int, int | None, int], rounded_mb: int) -> SizeLine:
+    heap, overhead, cores = asked
+    times = f"{number} {TIMES} " if number > 1 else ""
+    return SizeLine(
+        what=what,
+        asked=f"{human_mb(heap)} heap + {human_mb(overhead_mb(heap, overhead))} overhead",
+        rounded=f"{times}{human_mb(rounded_mb)}",
+        vcores=f"{times}{cores}",
+    )
+
+
+def _total(size: KernelSize, step_mb: int | None) -> str:
+    total = taken(size, step_mb)
+    return f"{human_mb(total.memory_mb)}, {count(total.vcores, 'vcore')}, {count(total.containers, 'container')}"
+
+
+def fits(total: Footprint, maximum_mb: int) -> str:
+    """Warn when a container is larger than the cluster's largest; empty when all is well."""
+    largest = max(total.driver_mb, total.executor_mb)
+    if not maximum_mb or largest <= maximum_mb:
+        return ""
+    return (
+        f"One container of this kernel takes {human_mb(largest)}, and the largest that this cluster gives is "
+        f"{human_mb(maximum_mb)}. It can't start until its memory is made smaller."
+    )
+
+
+def launcher_names(definitions: Sequence[KernelDefinition], default: str) -> tuple[tuple[str, str], ...]:
+    """Return name and title of each kernel as JupyterLab's launcher lists them, the default first."""
+    ordered = sorted(definitions, key=lambda one: (one.name != default, one.display_name.lower()))
+    return tuple((one.name, one.display_name) for one in ordered)

@@ -1,0 +1,118 @@
+"""Running kernels: what the gateway knows of them, joined with what YARN knows by tag."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from hub_ext.cluster import Application
+from hub_ext.sizes import human_mb
+
+from ..models import RunningKernel
+from .words import NOTHING, count, since
+
+
+@dataclass(frozen=True)
+class KernelRow:
+    """A line of the table of running kernels. `level` is a colour's name, `state` the words beside it."""
+
+    id: str
+    kernelspec: str
+    title: str
+    owner: str
+    state: str
+    level: str
+    note: str
+    application: str
+    size: str
+    containers: str
+    age: str
+    idle: str
+
+
+#: State of a kernel: words and level. A state that is not here is shown as it is.
+STATES: Mapping[str, tuple[str, str]] = {
+    "idle": ("idle", "ok"),
+    "busy": ("busy", "working"),
+    "starting": ("starting", "waiting"),
+    "restarting": ("restarting", "waiting"),
+    "autorestarting": ("restarting by itself", "waiting"),
+    "dead": ("dead", "bad"),
+    "unknown": ("connecting", "waiting"),
+}
+
+
+def kernel_rows(
+    kernels: Iterable[RunningKernel],
+    applications: Sequence[Application] | None,
+    titles: Mapping[str, str],
+    now: datetime,
+) -> tuple[KernelRow, ...]:
+    """Make the table, the youngest kernel first.
+
+    Parameters
+    ----------
+    kernels : iterable of RunningKernel
+        From the gateway.
+    applications : sequence of Application or None
+        From the edge service; None when it does not answer.
+    titles : mapping
+        Display names by kernelspec name.
+    now : datetime
+        The time, UTC.
+    """
+    rows = sorted(kernels, key=lambda one: (-(one.started_at or now).timestamp(), one.id))
+    return tuple(kernel_row(one, applications, titles.get(one.kernelspec, one.kernelspec), now) for one in rows)
+
+
+def kernel_row(
+    kernel: RunningKernel, applications: Sequence[Application] | None, title: str, now: datetime
+) -> KernelRow:
+    """Make a line."""
+    application = newest(applications or (), kernel.id)
+    state, level, note = state_words(kernel.state, application, known=applications is not None)
+    return KernelRow(
+        id=kernel.id,
+        kernelspec=kernel.kernelspec,
+        title=title,
+        owner=kernel.owner,
+        state=state,
+        level=level,
+        note=note,
+        application=application.id if application else "",
+        size=f"{human_mb(application.memory_mb)} · {count(application.vcores, 'vcore')}" if application else NOTHING,
+        containers=count(application.containers, "container") if application else "",
+        age=since(kernel.started_at or (application.started_at if application else None), now),
+        idle=f"{since(kernel.last_activity, now)} ago" if kernel.last_activity else NOTHING,
+    )
+
+
+def newest(applications: Sequence[Application], kernel_id: str) -> Application | None:
+    """Return the newest application with a kernel's tag: a restarted kernel keeps its id and gets a new one."""
+    tagged = [one for one in applications if kernel_id in one.tags]
+    return max(tagged, key=lambda one: [int(number) for number in re.findall(r"\d+", one.id)], default=None)
+
+
+def state_words(state: str, application: Application | None, known: bool) -> tuple[str, str, str]:
+    """Say in words how a kernel is: state, level, and a note from YARN.
+
+    Parameters
+    ----------
+    state : str
+        The kernel's state as the gateway tells it.
+    application : Application or None
+        Its newest unfinished application.
+    known : bool
+        Whether YARN could be asked at all.
+    """
+    words, level = STATES.get(state, (state or "not known", "waiting"))
+    if not known:
+        return words, level, ""
+    if application is None:
+        return words, level, "" if state in ("starting", "restarting") else "no application in YARN"
+    if application.state == "RUNNING":
+        return words, level, ""
+    if application.containers:
+        return "starting", "waiting", "YARN has given the driver its container"
+    queue = application.queue.rsplit(".", 1)[-1]
+    return "waiting", "waiting", f"for room in queue {queue}" if queue else "to be submitted"
