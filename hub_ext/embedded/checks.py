@@ -45,7 +45,6 @@ class Machine:
     node: int | None
     has_npm: bool
     has_setpriv: bool
-    has_companion_python: bool
     browser: str | None
     is_root: bool
     memory_available_mb: int

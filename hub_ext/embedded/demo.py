@@ -29,6 +29,8 @@ STOP_PATIENCE_S = 60
 LEFTOVER_PATIENCE_S = 5
 #: Seconds between two attempts to bring back a part that did not stay up.
 TRY_AGAIN_S = 30
+#: How often a part may start before the platform is ready; supervisord itself counts only quick deaths.
+STARTS_ALLOWED = 4
 LOG_LINES_SHOWN = 15
 
 
@@ -47,6 +49,7 @@ class Demo:
         self.layout = layout
         self.port = port
         self.stop_requests = 0
+        self._pids: dict[str, set[int]] = {}
         self._tried_again: dict[str, float] = {}
 
     def run(self) -> int:
@@ -94,11 +97,13 @@ class Demo:
         left = list(pending)
         while left:
             self._pause(supervisor)
-            for wait in [each for each in left if each.is_ready()]:
+            waited_for = {each.name for each in left}
+            for wait in [each for each in left if each.after not in waited_for and each.is_ready()]:
                 _say(f"  {wait.name}: ready ({time.monotonic() - began:.0f} s)")
                 left.remove(wait)
             for state in supervisor.states():
-                if state.state == "FATAL":
+                self._pids.setdefault(state.name, set()).add(state.pid)
+                if state.state == "FATAL" or len(self._pids[state.name] - {0}) > STARTS_ALLOWED:
                     raise CannotStart(self._failure(state.name, "does not stay up"))
             if left and time.monotonic() - began > START_PATIENCE_S:
                 raise CannotStart(self._failure(left[0].parts[0], f"is not ready after {START_PATIENCE_S} s"))

@@ -7,6 +7,7 @@ only. A second run finds everything done.
 import argparse
 import fcntl
 import os
+import signal
 import sys
 import types
 from collections.abc import Iterator, Sequence
@@ -59,6 +60,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Make this checkout ready to run.")
     parser.add_argument("--for", dest="purpose", choices=PURPOSES, default="demo", help="what it is to run")
     purpose = parser.parse_args(arguments).purpose
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        # However it is ended, the tool that runs at that moment ends with it.
+        signal.signal(number, signal.default_int_handler)
     layout = Layout.of(ROOT)
     found = problems(probe(ROOT), purpose)
     if found:

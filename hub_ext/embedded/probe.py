@@ -26,7 +26,6 @@ def probe(folder: Path) -> Machine:
         node=major_version(output_of("node", "--version")),
         has_npm=shutil.which("npm") is not None,
         has_setpriv=shutil.which("setpriv") is not None,
-        has_companion_python=companion_python() is not None,
         browser=next(filter(None, map(shutil.which, BROWSERS)), None),
         is_root=os.geteuid() == 0,
         memory_available_mb=memory_available_mb(),
@@ -72,10 +71,10 @@ def memory_available_mb() -> int:
     """Return MiB that programs can still take, within the limit of this process's control group."""
     system = re.search(r"^MemAvailable:\s+(\d+) kB", Path("/proc/meminfo").read_text(), re.MULTILINE)
     available = int(system[1]) // 1024 if system else 0
-    return min(available, _left_in_cgroup_mb(_CGROUP) or available)
+    return min(available, left_in_cgroup_mb(_CGROUP) or available)
 
 
-def _left_in_cgroup_mb(cgroup: Path) -> int | None:
+def left_in_cgroup_mb(cgroup: Path) -> int | None:
     """Return what is left of a version 2 memory limit, or None without one.
 
     The limit that counts for a container is mounted at the root of its own view.

@@ -76,19 +76,20 @@ class WriteMeter:
 
     def written_mb(self) -> float:
         """Return the sum so far; processes that have ended keep their last known count."""
-        for pid in _tree(self.pid):
+        for pid in tree(self.pid):
             written = _written_bytes(pid)
             if written is not None:
                 self._bytes[pid] = written
         return sum(self._bytes.values()) / 1e6
 
 
-def _tree(pid: int) -> list[int]:
+def tree(pid: int) -> list[int]:
+    """Return a process and everything that its main thread, and theirs, have started."""
     try:
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     except OSError:
         return [pid]
-    return [pid, *(each for child in children for each in _tree(int(child)))]
+    return [pid, *(each for child in children for each in tree(int(child)))]
 
 
 def _written_bytes(pid: int) -> int | None:

@@ -25,11 +25,14 @@ class Wait:
         The supervised parts that it depends on, the first to blame first.
     is_ready
         Asks; never raises.
+    after
+        Asked only when this one is ready, because it answers for it.
     """
 
     name: str
     parts: tuple[str, ...]
     is_ready: Callable[[], bool]
+    after: str = ""
 
 
 def waits(ports: Ports, tokens: Mapping[str, str]) -> list[Wait]:
@@ -48,8 +51,8 @@ def waits(ports: Ports, tokens: Mapping[str, str]) -> list[Wait]:
             lambda: running_nodes(_body(nodes)) >= len(NODE_ADDRESSES),
         ),
         Wait("edge service", ("edge", "resourcemanager"), lambda: _answers(f"{local}:{ports.edge}/health")),
-        Wait("kernel gateway", ("hub",), lambda: _answers(f"{proxy}/services/gateway/health")),
-        Wait("pages", ("hub",), lambda: _answers(f"{proxy}/services/portal/health")),
+        Wait("kernel gateway", ("hub",), lambda: _answers(f"{proxy}/services/gateway/health"), after="Hub"),
+        Wait("pages", ("hub",), lambda: _answers(f"{proxy}/services/portal/health"), after="Hub"),
     ]
 
 

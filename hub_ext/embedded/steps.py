@@ -94,14 +94,17 @@ class Tool:
             log.write(f"$ {' '.join(map(str, argv))}\n".encode())
             log.flush()
             # Argument lists of the preparation itself; no shell.
-            process = subprocess.Popen(  # noqa: S603 (see above)
-                [str(each) for each in argv],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                cwd=self.cwd,
-                env={**os.environ, **(environment or {})},
-            )
+            try:
+                process = subprocess.Popen(  # noqa: S603 (see above)
+                    [str(each) for each in argv],
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    cwd=self.cwd,
+                    env={**os.environ, **(environment or {})},
+                )
+            except OSError as error:
+                raise StepFailed(f"{argv[0]} cannot be run: {error.strerror}.") from error
             try:
                 self._wait(process)
             finally:
@@ -141,7 +144,7 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
 def failure_text(program: str, code: int, log: Path) -> str:
     """Return what to tell about a failed program: the cause if it is the network, the log's end and its path."""
     output = log.read_text(errors="replace")
-    this_run = output[output.rfind("\n$ ") + 1 :]
+    this_run = output[output.rfind("\n$ ") + 1 :].partition("\n")[2]
     tail = "\n".join(f"    {each}" for each in this_run.splitlines()[-LOG_LINES_SHOWN:])
     if any(sign in this_run for sign in _NETWORK_SIGNS):
         cause = f"{program} could not download: the network or the package registry does not answer."

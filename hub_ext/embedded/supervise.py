@@ -74,7 +74,6 @@ def _daemon(layout: Layout, socket: Path) -> dict[str, dict[str, str]]:
             "logfile_backups": "1",
             "pidfile": _plain(layout.run / "supervisord.pid"),
             "childlogdir": _plain(layout.logs),
-            "directory": _plain(layout.run),
             "nodaemon": "true",
             "silent": "true",
             # Said openly, so that it does not warn of running as whoever started it.
@@ -97,7 +96,8 @@ def _program(layout: Layout, part: Part, file: Path) -> dict[str, dict[str, str]
         "stopasgroup": "false",
         "killasgroup": "true",
         "redirect_stderr": "true",
-        "stdout_logfile": _plain(log_file(layout, part.name)),
+        # Relative to the supervisor's folder, which is that of the logs: this value alone is expanded twice.
+        "stdout_logfile": log_file(layout, part.name).name,
         "stdout_logfile_maxbytes": "10MB",
         "stdout_logfile_backups": "3",
     }
@@ -141,7 +141,7 @@ class Supervisor:
         configuration = self._layout.run / "supervisord.ini"
         write_private(configuration, render(self._layout, self.parts, self._socket))
         daemon = [sys.executable, "-m", "supervisor.supervisord", "-c", str(configuration)]
-        program = {"argv": daemon, "environment": _supervisor_environment(), "cwd": str(self._layout.run)}
+        program = {"argv": daemon, "environment": _supervisor_environment(), "cwd": str(self._layout.logs)}
         file = self._layout.run / "parts" / "supervisord.json"
         write_private(file, json.dumps(program))
         # A session of its own, so that Ctrl-C at the terminal reaches the demo alone, which then stops in order.
