@@ -72,6 +72,7 @@ hub_ext.configure(
     database_url=database_url,
     gateway_address=f"http://{LOOPBACK}:{ports.gateway}",
     portal_address=f"http://{LOOPBACK}:{ports.portal}",
+    service_config=os.environ.get("HUB_EXT_SERVICE_CONFIG", ""),
     service_environment={
         name: value
         for name, value in os.environ.items()

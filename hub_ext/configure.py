@@ -41,6 +41,7 @@ def configure(
     user_domain: str = "",
     managed: bool = True,
     service_environment: dict[str, str] | None = None,
+    service_config: str = "",
     landing_page: bool = True,
 ) -> None:
     """Wire services, roles, scopes, templates and the spawner into a Hub's configuration.
@@ -69,6 +70,8 @@ def configure(
     service_environment : dict, optional
         Further environment of managed services: where their secrets are (``HUB_EXT_EDGE_TOKEN_FILE``,
         ``HUB_EXT_ENTERPRISE_GATEWAY_TOKEN_FILE``).
+    service_config : str
+        A configuration file with further settings of managed services (``c.HubGateway.…``, ``c.HubPortal.…``).
     landing_page : bool
         Bring people to the Cluster page after login, unless the site has set ``JupyterHub.default_url``.
 
@@ -93,6 +96,7 @@ def configure(
         database_url=database_url,
         user_domain=user_domain,
         gateway_url=f"{gateway_address.rstrip('/')}{base_url}services/gateway",
+        service_config=service_config,
     )
     environment = dict(service_environment or {})
     _add_service(c, "gateway", gateway_address, commands["gateway"] if managed else None, environment, display=False)
@@ -118,13 +122,20 @@ def configure(
 
 
 def _commands(
-    *, enterprise_gateway_url: str, edge_url: str, database_url: str, user_domain: str, gateway_url: str
+    *,
+    enterprise_gateway_url: str,
+    edge_url: str,
+    database_url: str,
+    user_domain: str,
+    gateway_url: str,
+    service_config: str,
 ) -> dict[str, list[str]]:
     """Build the services' argument lists. No secret is among them."""
     if urlparse(database_url).password:
         database: list[str] = []  # a password does not go into arguments: HUB_EXT_DATABASE_URL carries it
     else:
         database = [f"--HubGateway.database_url={database_url}"]
+    file = [f"--config={service_config}"] if service_config else []
     return {
         "gateway": [
             *_tied(),
@@ -135,6 +146,7 @@ def _commands(
             f"--HubGateway.edge_url={edge_url}",
             f"--HubGateway.user_domain={user_domain}",
             *database,
+            *file,
         ],
         "portal": [
             *_tied(),
@@ -144,6 +156,7 @@ def _commands(
             f"--HubPortal.gateway_url={gateway_url}",
             f"--HubPortal.edge_url={edge_url}",
             f"--HubPortal.user_domain={user_domain}",
+            *file,
         ],
     }
 

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import os
 import signal
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlparse
 
 from tornado import web
@@ -82,7 +82,7 @@ class Service(Application):
         if self.config_file:
             self.load_config_file(self.config_file)
             self.update_config(self.cli_config)
-        logging.basicConfig(format=self.log_format, level=self.log.getEffectiveLevel())
+        logging.basicConfig(format=self.log_format, level=cast("int | str", self.log_level))
         logging.getLogger("tornado.access").setLevel(logging.ERROR)
 
     def handlers(self) -> list[Any]:

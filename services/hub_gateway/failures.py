@@ -8,78 +8,32 @@ from tornado.simple_httpclient import HTTPTimeoutError
 
 from hub_ext.errors import PublicError
 
-#: First match wins: pattern in the failure's text, code, sentence, remedy. Groups of the pattern fill the sentence.
-CAUSES: tuple[tuple[str, str, str, str], ...] = (
-    (
-        r"(?:to unknown queue:?|unknown queue) (?P<queue>[\w.\-]+)",
-        "queue-unknown",
-        "The queue '{queue}' does not exist on the cluster.",
-        "This is a mistake in the kernel's definition: tell its owner or your Hub administrator.",
-    ),
-    (
-        r"User (?P<user>\S+) does not have permission to submit \S+ to queue (?P<queue>[\w.\-]+)",
-        "queue-not-permitted",
-        "{user} may not use the queue '{queue}'.",
-        "Choose a kernel in another queue, or ask your Hadoop administrator for access.",
-    ),
-    (
-        r"Required (?:AM|executor) memory (?P<asked>\([^)]*\)|.{0,160}?) is above the max threshold "
-        r"\((?P<most>\d+) MB\)",
-        "larger-than-container",
-        "The kernel asks for more memory than one container may have: asked was {asked}, the most is {most} MB.",
-        "Choose a smaller kernel.",
-    ),
-    (
-        r"Requested resource=<(?P<asked>[^>]*)>.*?maximum allowed allocation=<(?P<most>[^>]*)>",
-        "larger-than-container",
-        "The kernel asks for a container of {asked}; the largest allowed is {most}.",
-        "Choose a smaller kernel.",
-    ),
-    (
-        r"running beyond the 'PHYSICAL' memory limit\. Current usage: (?P<used>[\d.]+ \w+) of (?P<of>[\d.]+ \w+)",
-        "driver-killed-for-memory",
-        "YARN ended the driver because it used {used} of {of} memory.",
-        "Choose a kernel with more driver memory.",
-    ),
-    (
-        r"Cannot run program \"(?P<program>[^\"]+)\"",
-        "environment-missing",
-        "The kernel's Python is missing on the node: {program}.",
-        "Tell the owner of this kernel or your Hub administrator.",
-    ),
-    (
-        r"Failed to download resource .*?(?P<file>[\w.\-]+\.(?:tar\.gz|tgz|zip|jar))",
-        "environment-missing",
-        "A node could not fetch the kernel's environment: {file}.",
-        "Tell the owner of this kernel or your Hub administrator.",
-    ),
-    (
-        r"YARN resources unavailable after (?P<seconds>\d+)",
-        "kernel-start-timeout",
-        "The cluster had no room for the kernel within {seconds} seconds.",
-        "Look at the Cluster page for what is free, and try again or choose a smaller kernel.",
-    ),
-    (
-        r"is RUNNING, but waited too long|launch timeout",
-        "kernel-start-timeout",
-        "The kernel's driver started, but did not report in time.",
-        "Try again. If it stays, tell your Hub administrator.",
-    ),
-    (
-        r"No active RMs? found|ResourceManager .{0,80}(?:refused|does not answer|unreachable)",
-        "cluster-unreachable",
-        "The Hadoop cluster's ResourceManager does not answer.",
-        "Try again in a few minutes; if it stays, tell your Hadoop administrator.",
-    ),
-)
-CAUSE_STATUS = {
-    "queue-unknown": 409,
-    "queue-not-permitted": 403,
-    "larger-than-container": 409,
-    "driver-killed-for-memory": 500,
-    "environment-missing": 500,
-    "kernel-start-timeout": 504,
-    "cluster-unreachable": 503,
+SMALLER = "Choose a smaller kernel."
+OWNER = "This is a mistake in the kernel's definition: tell its owner or your Hub administrator."
+LATER = "Try again in a few minutes. If it stays, tell your Hub administrator."
+
+#: The causes that the plugin inside Enterprise Gateway tells apart: code to HTTP status and what would work. The
+#: sentence with the numbers is the plugin's own.
+CAUSES: dict[str, tuple[int, str]] = {
+    "bad-definition": (500, OWNER),
+    "driver-too-large": (409, SMALLER),
+    "executor-too-large": (409, SMALLER),
+    "container-too-large": (409, SMALLER),
+    "unknown-queue": (409, OWNER),
+    "queue-not-permitted": (403, "Choose a kernel in another queue, or ask your Hadoop administrator for access."),
+    "queue-stopped": (409, "Ask your Hadoop administrator when it opens again."),
+    "queue-full": (409, "Try again when others have finished, or ask your Hadoop administrator."),
+    "impersonation-refused": (500, "Tell your Hadoop administrator: the gateway's account needs proxy-user rights."),
+    "driver-out-of-memory": (500, "Choose a kernel with more driver memory."),
+    "python-missing": (500, OWNER),
+    "file-missing": (500, OWNER),
+    "resource-manager-unreachable": (503, LATER),
+    "submission-failed": (500, LATER),
+    "application-failed": (500, LATER),
+    "application-killed": (500, "Start it again if you want it back."),
+    "start-timeout": (504, LATER),
+    "cluster-busy": (503, "Look at the Cluster page for what is free; try again later or choose a smaller kernel."),
+    "gateway-stopping": (503, LATER),
 }
 MAXIMUM_TEXT = 600
 
@@ -103,10 +57,10 @@ def unreachable(error: BaseException | None = None) -> PublicError:
 
 def of_answer(status: int, body: bytes, path: str) -> PublicError:
     """Translate an answer of Enterprise Gateway that is not a success."""
-    text = _text(body)
-    cause = _cause(text)
-    if cause is not None:
-        return cause
+    code, text = _told(body)
+    if code in CAUSES:
+        known, remedy = CAUSES[code]
+        return PublicError(code, shortened(text), remedy=remedy, status=known)
     if status == 404 and path.startswith("/api/kernels/"):
         return no_such_kernel()
     if status == 404:
@@ -134,25 +88,16 @@ def no_such_kernel() -> PublicError:
     )
 
 
-def _cause(text: str) -> PublicError | None:
-    for pattern, code, sentence, remedy in CAUSES:
-        match = re.search(pattern, text, re.DOTALL)
-        if match:
-            found = {name: value or "" for name, value in match.groupdict().items()}
-            return PublicError(code, sentence.format(**found), remedy=remedy, status=CAUSE_STATUS[code], numbers=found)
-    return None
-
-
-def _text(body: bytes) -> str:
-    """Take the words out of an answer, without the traceback that Enterprise Gateway adds."""
+def _told(body: bytes) -> tuple[str, str]:
+    """Take code and words out of an answer, without the traceback that Enterprise Gateway adds."""
     try:
         value: Any = json.loads(body)
     except ValueError:
-        return ""
+        return "", ""
     if not isinstance(value, dict):
-        return ""
-    parts = [str(value.get(key) or "") for key in ("reason", "message")]
-    return " ".join(dict.fromkeys(part for part in parts if part))
+        return "", ""
+    reason, message = str(value.get("reason") or ""), str(value.get("message") or "")
+    return reason, message or reason
 
 
 def shortened(text: str) -> str:

@@ -4,8 +4,8 @@ from hub_ext.database import Kernel
 from hub_gateway.caretaker import still_missing
 
 
-def kernel(id, owner="alice", server=""):
-    return Kernel(id=id, owner=owner, server=server, started_at=datetime.now(timezone.utc))
+def kernel(kernel_id, owner="alice", server=""):
+    return Kernel(id=kernel_id, owner=owner, server=server, started_at=datetime.now(timezone.utc))
 
 
 def test_the_clock_starts_when_a_server_is_first_missing_and_stops_when_it_is_back():

@@ -33,8 +33,7 @@ class Relay:
         return client
 
     async def _join(self, client):
-        while client.transport is None:
-            await asyncio.sleep(0)
+        await asyncio.sleep(0)  # connection_made runs first
         client.transport.pause_reading()
         _, upstream = await asyncio.get_running_loop().create_connection(
             lambda: Side("from_kernel"), "127.0.0.1", self._target

@@ -1,0 +1,144 @@
+"""What tests do to a running platform, as people and programs would do it."""
+
+import re
+import subprocess
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import quote
+
+import requests
+
+from hub_ext.embedded.layout import Ports
+
+TIMEOUT = 30
+
+
+def wait_for(question, seconds=60, every=0.5, what="the condition"):
+    """Ask until the answer is true and return it."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        answer = question()
+        if answer:
+            return answer
+        time.sleep(every)
+    raise AssertionError(f"{what} did not come true within {seconds} s")
+
+
+@dataclass
+class Platform:
+    """A running platform."""
+
+    url: str
+    password: str
+    folder: Path
+    process: subprocess.Popen
+    people: dict = field(default_factory=dict)
+
+    @property
+    def ports(self):
+        (path,) = list((self.folder / "run").glob("ports*.json"))
+        return Ports.load(path)
+
+    @property
+    def gateway(self):
+        return f"http://127.0.0.1:{self.ports.gateway}/services/gateway"
+
+    def is_ready(self):
+        try:
+            return requests.get(f"{self.url}/services/portal/health", timeout=5).status_code == 200
+        except requests.RequestException:
+            return False
+
+    def person(self, name):
+        """Log in as somebody, once."""
+        if name not in self.people:
+            self.people[name] = Person(self, name)
+        return self.people[name]
+
+    def rm(self, path):
+        """Ask the ResourceManager itself."""
+        url = f"http://127.0.0.1:{self.ports.rm_web}/ws/v1/cluster{path}"
+        answer = requests.get(url, params={"user.name": "root"}, timeout=TIMEOUT)
+        answer.raise_for_status()
+        return answer.json()
+
+    def applications(self, kernel_id=None, states=None):
+        """Return YARN's applications, of a kernel, in some states."""
+        apps = (self.rm("/apps").get("apps") or {}).get("app") or []
+        return [
+            app
+            for app in apps
+            if (kernel_id is None or kernel_id in app["applicationTags"]) and (states is None or app["state"] in states)
+        ]
+
+    def running_applications(self, kernel_id=None):
+        return self.applications(kernel_id, {"NEW", "NEW_SAVING", "SUBMITTED", "ACCEPTED", "RUNNING"})
+
+
+class Person:
+    """Somebody who is logged in, as their browser would be."""
+
+    def __init__(self, platform, name):
+        self.platform = platform
+        self.name = name
+        self.session = requests.Session()
+        login = f"{platform.url}/hub/login"
+        page = self.session.get(login, timeout=TIMEOUT)
+        xsrf = re.search(r'name="_xsrf" value="([^"]+)"', page.text).group(1)
+        answer = self.session.post(
+            login,
+            data={"username": name, "password": platform.password, "_xsrf": xsrf},
+            timeout=TIMEOUT,
+            allow_redirects=False,
+        )
+        assert answer.status_code == 302, answer.text[:500]
+        self.session.get(f"{platform.url}/hub/home", timeout=TIMEOUT)
+
+    def hub(self, method, path, **more):
+        """Call the Hub's API as the logged-in browser."""
+        xsrf = next(c.value for c in self.session.cookies if c.name == "_xsrf" and c.path == "/hub/")
+        return self.session.request(
+            method, f"{self.platform.url}/hub/api{path}", headers={"X-XSRFToken": xsrf}, timeout=TIMEOUT, **more
+        )
+
+    def token(self, *scopes):
+        """Make an API token with these scopes (by default: what a person's own programs need)."""
+        wanted = list(scopes) or ["access:services!service=gateway", "read:users:groups!user", "read:users:name!user"]
+        answer = self.hub("POST", f"/users/{self.name}/tokens", json={"scopes": wanted, "note": "test"})
+        assert answer.status_code == 201, answer.text
+        return answer.json()["token"], answer.json()["id"]
+
+    def client(self, token=None, owner=None):
+        """Return a kernel client of this person at the gateway."""
+        from tests.integration.kernel_client import KernelClient
+
+        base = f"{self.platform.gateway}/user/{quote(owner or self.name, safe='')}"
+        return KernelClient(base, {"Authorization": f"token {token or self.token()[0]}"})
+
+    def start(self, kernelspec, env=None, token=None):
+        """Start a kernel and return the client that is connected to it."""
+        client = self.client(token)
+        client.start(kernelspec, env)
+        return client
+
+    def kernels(self):
+        """Return the models of this person's kernels, as the gateway lists them."""
+        answer = self.client().request("GET", "kernels")
+        answer.raise_for_status()
+        return answer.json()
+
+    def start_server(self):
+        answer = self.hub("POST", f"/users/{self.name}/server")
+        assert answer.status_code in {201, 202, 400}, answer.text
+        return wait_for(self.server, 60, what=f"the notebook server of {self.name}")
+
+    def server(self):
+        """Return the ready notebook server's address, or None."""
+        answer = self.hub("GET", f"/users/{self.name}").json()
+        server = (answer.get("servers") or {}).get("")
+        return server["url"] if server and server["ready"] else None
+
+    def stop_server(self):
+        self.hub("DELETE", f"/users/{self.name}/server")
+        wait_for(lambda: not self.server(), 60, what="the notebook server's end")
