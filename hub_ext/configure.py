@@ -115,7 +115,8 @@ def configure(
             KERNELS_ADMIN_SCOPE,
         ],
     )
-    _extend_list(c.JupyterHub, "template_paths", [str(TEMPLATES)])
+    # Set, not extended: the Hub looks in its own folder last only when the list names other folders itself.
+    c.JupyterHub.template_paths = [*_listed(c.JupyterHub, "template_paths"), str(TEMPLATES)]
     _update_dict(c.JupyterHub, "template_vars", {"remote_kernels_portal_url": f"{base_url}services/portal/"})
     if landing_page and "default_url" not in c.JupyterHub:
         c.JupyterHub.default_url = f"{base_url}services/portal/"
