@@ -126,10 +126,10 @@ def _settings(definition: Definition, start: Start) -> dict[str, str]:
         "spark.yarn.maxAppAttempts": "1",
         "spark.yarn.submit.waitAppCompletion": "false",
         "spark.dynamicAllocation.enabled": "false",
-        "spark.executor.instances": str(size.executors),
         "spark.executor.cores": str(size.executor_cores),
     }
     if size.executors:
+        settings["spark.executor.instances"] = str(size.executors)
         settings["spark.executor.memory"] = f"{size.executor_memory_mb}m"
     if size.driver_overhead_mb is not None:
         settings["spark.driver.memoryOverhead"] = f"{size.driver_overhead_mb}m"
@@ -147,6 +147,8 @@ def _settings(definition: Definition, start: Start) -> dict[str, str]:
 def _driver_arguments(definition: Definition, start: Start) -> list[str]:
     return [
         *("--type", definition.type),
+        # The submission client refuses zero, so the driver sets the number once more.
+        *("--executors", str(definition.size.executors)),
         *("--kernel-id", start.kernel_id),
         *("--response-address", start.response_address),
         *("--public-key", start.public_key),

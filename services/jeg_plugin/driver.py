@@ -6,8 +6,10 @@ Spark, while the main thread is the kernel.
 """
 
 import argparse
+import atexit
 import logging
 import os
+import sys
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -64,8 +66,9 @@ class DriverApp(IPKernelApp):
 class Spark:
     """Starts Spark in a thread; the names in the notebook wait for it when they are used."""
 
-    def __init__(self, namespace: dict[str, Any], visible: bool) -> None:
+    def __init__(self, namespace: dict[str, Any], executors: int, visible: bool) -> None:
         self._namespace = namespace
+        self._executors = executors
         self._session: Any = None
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._start, name="spark-start", daemon=True)
@@ -97,7 +100,9 @@ class Spark:
         from pyspark.sql import SparkSession
 
         try:
-            session = SparkSession.builder.getOrCreate()
+            # Without executors there is no other place to say so: the submission client refuses zero.
+            builder = SparkSession.builder.config("spark.executor.instances", str(self._executors))
+            session = builder.getOrCreate()
         except BaseException as error:
             self._error = error
             log.exception("Spark could not be started.")
@@ -137,6 +142,7 @@ class Starting:
 def parsed() -> argparse.Namespace:
     """Return the arguments that the launcher gave."""
     parser = argparse.ArgumentParser()
+    parser.add_argument("--executors", type=int, required=True)
     for name in ("type", "kernel-id", "response-address", "public-key", "port-range"):
         parser.add_argument(f"--{name}", required=True)
     return parser.parse_args()
@@ -187,9 +193,22 @@ def main() -> None:
     app.initialize([])
     # YARN ends an application master that starts no Spark, so a kernel without executors starts it too, unseen.
     namespace = app.kernel.shell.user_ns
-    spark = Spark(namespace, visible=arguments.type == "spark-python")
+    spark = Spark(namespace, arguments.executors, visible=arguments.type == "spark-python")
     spark.start()
     app.start()
+    leave()
+
+
+def leave() -> None:
+    """End the process as the interpreter would, without taking the interpreter down.
+
+    That could wait for the JVM, which may be in the midst of starting Spark. Spark itself is stopped by the
+    application master when this process has ended.
+    """
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 if __name__ == "__main__":
