@@ -4,6 +4,7 @@ Only the standard library: this runs on the system's Python, before anything is 
 """
 
 import os
+import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from pathlib import Path
 from hub_ext.embedded.checks import COMPANION_PYTHON
 from hub_ext.embedded.layout import Layout
 from hub_ext.embedded.probe import companion_python, output_of
-from hub_ext.embedded.steps import Step, StepFailed, Tool, text_of
+from hub_ext.embedded.steps import Step, StepFailed, Tool, fingerprint, text_of
 
 #: uv reads none of pip's settings, so the ones that a company's network needs are handed on.
 _PIP_TO_UV = {
@@ -22,6 +23,8 @@ _PIP_TO_UV = {
     "cert": "SSL_CERT_FILE",
 }
 _COMPANION = ".".join(map(str, COMPANION_PYTHON))
+#: File in an environment that tells which lock it was filled from.
+_INSTALLED = "installed"
 
 
 @dataclass(frozen=True)
@@ -42,8 +45,6 @@ class Environment:
         Whether it uses the Python that Enterprise Gateway and Spark share rather than the system's.
     with_project
         Whether this project is installed into it, editable.
-    supersets
-        Locks of other environments in the same place that hold all of this one's packages.
     """
 
     name: str
@@ -53,10 +54,9 @@ class Environment:
     expected_mb: int
     companion: bool = False
     with_project: bool = True
-    supersets: tuple[str, ...] = ()
 
 
-HUB = Environment("hub", "hub", "JupyterHub, JupyterLab and the services", 110, 330, supersets=("test",))
+HUB = Environment("hub", "hub", "JupyterHub, JupyterLab and the services", 110, 330)
 HUB_FOR_TESTS = Environment("hub", "test", "JupyterHub, JupyterLab, the services and test tools", 230, 590)
 OLDER_HUB = Environment("hub-5.5", "hub-5.5", "JupyterHub 5.5 for compatibility tests", 20, 80)
 ENTERPRISE_GATEWAY = Environment(
@@ -94,28 +94,41 @@ def environment_step(layout: Layout, environment: Environment) -> Step:
         settings = uv_settings(output_of(str(uv.with_name("pip")), "config", "list"), os.environ)
         _make_empty(tool, uv, folder, version, settings)
         lock = locks / f"{environment.lock}.txt"
-        tool([uv, "pip", "sync", "--python", python, "--require-hashes", lock], settings)
+        installed = f"{environment.lock} {fingerprint((text_of(lock),))}\n"
+        if text_of(folder / _INSTALLED) != installed:
+            tool([uv, "pip", "sync", "--python", python, "--require-hashes", lock], settings)
+            (folder / _INSTALLED).write_text(installed)
         if environment.with_project:
             build: tuple[str | Path, ...] = ("--build-constraints", locks / "build.txt")
             tool([uv, "pip", "install", "--python", python, "--no-deps", *build, "-e", layout.root], settings)
 
-    def made_from(lock_name: str) -> tuple[str, ...]:
-        names = (
-            f"locks/{lock_name}.txt",
-            *(("locks/build.txt", "pyproject.toml") * environment.with_project),
-        )
-        return (*(text_of(layout.root / name) for name in names), version, str(layout.root))
+    project = (packaging(text_of(layout.root / "pyproject.toml")), text_of(locks / "build.txt"))
 
     return Step(
         name=environment.name,
         what_for=environment.what_for,
         download_mb=environment.download_mb,
         expected_mb=environment.expected_mb,
-        made_from=made_from(environment.lock),
-        also_good=tuple(made_from(each) for each in environment.supersets),
+        made_from=(
+            text_of(locks / f"{environment.lock}.txt"),
+            version,
+            str(layout.root),
+            *(project if environment.with_project else ()),
+        ),
         proof=python,
         run=run,
     )
+
+
+def packaging(pyproject: str) -> str:
+    """Return the tables of pyproject.toml that an installation depends on: what is left are settings of tools."""
+    tables = re.split(r"^(?=\[)", pyproject, flags=re.MULTILINE)
+    return "".join(table for table in tables if table.startswith(("[build-system", "[project", "[tool.hatch")))
+
+
+def has_test_tools(layout: Layout) -> bool:
+    """Tell whether the Hub's environment was made for tests: it serves the demo too, and stays as it is."""
+    return text_of(layout.tools / HUB.name / _INSTALLED).startswith(f"{HUB_FOR_TESTS.lock} ")
 
 
 def _make_empty(tool: Tool, uv: Path, folder: Path, version: str, settings: Mapping[str, str]) -> None:

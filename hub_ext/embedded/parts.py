@@ -85,6 +85,8 @@ def _edge_command(layout: Layout, ports: Ports) -> tuple[str, ...]:
         "hadoop_edge",
         f"--HadoopEdge.ip={LOOPBACK}",
         f"--HadoopEdge.port={ports.edge}",
+        # The embedded YARN tells sizes of applications to its administrator alone.
+        f"--HadoopEdge.user={hadoop.service_user()}",
         f'--HadoopEdge.resource_manager_urls=["http://{LOOPBACK}:{ports.rm_web}"]',
     )
 

@@ -35,7 +35,8 @@ PURPOSES = ("demo", "test", "unit")
 
 def steps_for(layout: Layout, purpose: str) -> list[Step]:
     """Return what `purpose` needs, in order."""
-    hub = environments.HUB if purpose == "demo" else environments.HUB_FOR_TESTS
+    with_tests = purpose != "demo" or environments.has_test_tools(layout)
+    hub = environments.HUB_FOR_TESTS if with_tests else environments.HUB
     steps = [environments.uv_step(layout), environments.environment_step(layout, hub)]
     if purpose == "unit":
         return steps

@@ -59,8 +59,6 @@ class Step:
         A file that exists when the step's result does.
     run
         Does it.
-    also_good
-        Other contents of `made_from` whose result serves as well (a superset).
     """
 
     name: str
@@ -70,7 +68,6 @@ class Step:
     made_from: tuple[str, ...]
     proof: Path
     run: Callable[["Tool"], None]
-    also_good: tuple[tuple[str, ...], ...] = ()
 
 
 @dataclass
@@ -169,7 +166,7 @@ def is_done(step: Step, stamps: Path) -> bool:
         stamp = (stamps / step.name).read_text()
     except OSError:
         return False
-    return stamp in {fingerprint(parts) for parts in (step.made_from, *step.also_good)} and step.proof.exists()
+    return stamp == fingerprint(step.made_from) and step.proof.exists()
 
 
 def run_steps(steps: Sequence[Step], tools: Path, root: Path) -> int:

@@ -25,9 +25,7 @@ class Kitchen:
         self.tools = folder / "tools"
         self.ran: list[str] = []
 
-    def step(
-        self, name: str, made_from: tuple[str, ...] = ("a",), also_good: tuple[tuple[str, ...], ...] = (), code: int = 0
-    ) -> Step:
+    def step(self, name: str, made_from: tuple[str, ...] = ("a",), code: int = 0) -> Step:
         proof = self.tools / name
 
         def run(tool: Tool) -> None:
@@ -35,7 +33,7 @@ class Kitchen:
             tool([sys.executable, "-c", f"print('cooking'); raise SystemExit({code})"])
             proof.write_text("done")
 
-        return Step(name, name, 1, 1, made_from, proof, run, also_good)
+        return Step(name, name, 1, 1, made_from, proof, run)
 
     def cook(self, *steps: Step) -> int:
         return run_steps(steps, self.tools, self.tools.parent)
@@ -70,11 +68,22 @@ def test_a_removed_result_is_made_again(kitchen: Kitchen) -> None:
     assert kitchen.ran == ["a", "a"]
 
 
-def test_a_superset_serves_too(kitchen: Kitchen) -> None:
-    kitchen.cook(kitchen.step("a", made_from=("with tests",)))
+def test_settings_of_tools_do_not_change_an_environment() -> None:
+    text = '[build-system]\nrequires = ["x"]\n\n[project]\nname = "n"\n[project.scripts]\na = "b"\n'
+    hatch = '[tool.hatch.build]\ndev-mode-dirs = ["."]\n'
 
-    assert kitchen.cook(kitchen.step("a", made_from=("without",), also_good=(("with tests",),))) == 0
-    assert kitchen.cook(kitchen.step("a", made_from=("with tests",))) == 0
+    assert environments.packaging(f"{text}[tool.ruff]\nline-length = 1\n{hatch}[tool.mypy]\n") == text + hatch
+
+
+@pytest.mark.parametrize(("installed", "lock"), [("", "hub"), ("hub 123\n", "hub"), ("test 123\n", "test")])
+def test_the_demo_does_not_take_test_tools_away(tmp_path: Path, installed: str, lock: str) -> None:
+    layout = Layout(root=tmp_path, platform=tmp_path / "platform")
+    (layout.tools / "hub").mkdir(parents=True)
+    (layout.tools / "hub" / "installed").write_text(installed)
+    (tmp_path / "locks").mkdir()
+    (tmp_path / "locks" / f"{lock}.txt").write_text("of this lock")
+
+    assert "of this lock" in prepare.steps_for(layout, "demo")[1].made_from
 
 
 def test_an_interrupted_preparation_goes_on_where_it_was(kitchen: Kitchen) -> None:
