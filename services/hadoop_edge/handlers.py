@@ -52,9 +52,7 @@ class APIHandler(JSONHandler):
 
     async def with_tag(self, kernel_id: str) -> tuple[Application, ...]:
         """Ask the ResourceManager for a kernel's applications, ended ones too."""
-        found = await self.poller.resource_manager.applications(
-            shapes.applications, applicationTags=kernel_id
-        )
+        found = await self.poller.resource_manager.applications(shapes.applications, applicationTags=kernel_id)
         return tuple(one for one in found if kernel_id in one.tags)
 
 
@@ -128,15 +126,11 @@ class KernelApplicationsHandler(APIHandler):
         )
         if failures:
             raise not_ended(failures)
-        self.write_json(
-            Applications(as_of=asked_at, stale=False, applications=tuple(found)).model_dump_json()
-        )
+        self.write_json(Applications(as_of=asked_at, stale=False, applications=tuple(found)).model_dump_json())
 
     async def end(self, application: Application, reason: str) -> None:
         if not re.fullmatch(APPLICATION_ID_PATTERN, application.id):
-            raise ResourceManagerError(
-                "The ResourceManager named an application in a form that is not known."
-            )
+            raise ResourceManagerError("The ResourceManager named an application in a form that is not known.")
         manager = self.poller.resource_manager
         owner = application.user if re.fullmatch(CLUSTER_USER_PATTERN, application.user) else manager.user
         await manager.kill(application.id, owner, reason)

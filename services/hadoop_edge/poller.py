@@ -94,6 +94,7 @@ class Poller:
         self._nodes: tuple[Node, ...] = ()
         self._nodes_due = 0.0
         self._allocation = Allocation()
+        self._withheld = False
 
     async def current(self, wait: float = 0.0) -> Snapshot:
         """Return the newest snapshot; right after the start, wait up to `wait` seconds for the first poll."""
@@ -165,6 +166,7 @@ class Poller:
             rm.applications(shapes.applications, states=UNFINISHED),
         )
         await self._ask_for_what_changes_rarely(shapes.text(info.get("id")), found)
+        self._tell_withheld(applications)
         state = ClusterState(
             as_of=as_of,
             stale=False,
@@ -177,6 +179,16 @@ class Poller:
             **totals,
         )
         return await asyncio.to_thread(snapshot, state, applications)
+
+    def _tell_withheld(self, applications: tuple[Application, ...]) -> None:
+        """Log once when the ResourceManager hides times and sizes, which it does from users without the right."""
+        hidden = any(one.started_at is None for one in applications)
+        if hidden and not self._withheld:
+            log.warning(
+                "The ResourceManager withholds sizes of applications from user %s: name it in yarn.admin.acl.",
+                self.resource_manager.user,
+            )
+        self._withheld = hidden
 
     async def _ask_for_what_changes_rarely(self, cluster_id: str, found: Scheduler) -> None:
         """Ask for nodes on their own timer, and for settings after every start of the ResourceManager."""

@@ -151,9 +151,7 @@ class ResourceManager:
                 return await asyncio.to_thread(lambda: parse(json.loads(answer.body)))
             return parse(json.loads(answer.body))
         except ValueError as error:
-            raise ResourceManagerError(
-                "The ResourceManager answered with something that is not JSON."
-            ) from error
+            raise ResourceManagerError("The ResourceManager answered with something that is not JSON.") from error
 
     async def _call(self, method: str, path: str, query: dict[str, str], body: bytes | None) -> Answer:
         """Call the active one; when that fails in a way that a failover explains, find it anew, once."""
@@ -170,9 +168,7 @@ class ResourceManager:
         if 300 <= answer.status < 400:
             where = origin(self._active)
             self._active = None
-            raise ResourceManagerError(
-                f"{where} answered with a redirect, which is not followed.", answer.status
-            )
+            raise ResourceManagerError(f"{where} answered with a redirect, which is not followed.", answer.status)
         return answer
 
     async def _find_active(self) -> str:
@@ -199,9 +195,7 @@ class ResourceManager:
             return state, f"The ResourceManager at {origin(url)} is {state}, not ACTIVE."
         return "", f"{origin(url)} does not answer like a ResourceManager ({_sentence(answer)})."
 
-    async def _fetch(
-        self, url: str, method: str, path: str, query: dict[str, str], body: bytes | None
-    ) -> Answer:
+    async def _fetch(self, url: str, method: str, path: str, query: dict[str, str], body: bytes | None) -> Answer:
         request = HTTPRequest(
             f"{url}{path}?{urlencode(query)}",
             method=method,
