@@ -9,6 +9,7 @@ from hub_ext.cluster import Application
 from hub_ext.sizes import human_mb
 
 from ..models import RunningKernel
+from .tables import withheld
 from .words import NOTHING, count, since
 
 
@@ -29,6 +30,8 @@ class KernelRow:
     age: str
     idle: str
 
+
+NOBODY = "no notebook is connected"
 
 #: State of a kernel: words and level. A state that is not here is shown as it is.
 STATES: Mapping[str, tuple[str, str]] = {
@@ -70,7 +73,8 @@ def kernel_row(
 ) -> KernelRow:
     """Make a line."""
     application = newest(applications or (), kernel.id)
-    state, level, note = state_words(kernel.state, application, known=applications is not None)
+    told = None if application is None or withheld(application) else application
+    state, level, note = state_words(kernel, application, known=applications is not None)
     return KernelRow(
         id=kernel.id,
         kernelspec=kernel.kernelspec,
@@ -80,8 +84,8 @@ def kernel_row(
         level=level,
         note=note,
         application=application.id if application else "",
-        size=f"{human_mb(application.memory_mb)} · {count(application.vcores, 'vcore')}" if application else NOTHING,
-        containers=count(application.containers, "container") if application else "",
+        size=f"{human_mb(told.memory_mb)} · {count(told.vcores, 'vcore')}" if told else NOTHING,
+        containers=count(told.containers, "container") if told else "",
         age=since(kernel.started_at or (application.started_at if application else None), now),
         idle=f"{since(kernel.last_activity, now)} ago" if kernel.last_activity else NOTHING,
     )
@@ -93,23 +97,27 @@ def newest(applications: Sequence[Application], kernel_id: str) -> Application |
     return max(tagged, key=lambda one: [int(number) for number in re.findall(r"\d+", one.id)], default=None)
 
 
-def state_words(state: str, application: Application | None, known: bool) -> tuple[str, str, str]:
+def state_words(kernel: RunningKernel, application: Application | None, known: bool) -> tuple[str, str, str]:
     """Say in words how a kernel is: state, level, and a note from YARN.
 
     Parameters
     ----------
-    state : str
-        The kernel's state as the gateway tells it.
+    kernel : RunningKernel
+        The kernel as the gateway tells it.
     application : Application or None
         Its newest unfinished application.
     known : bool
         Whether YARN could be asked at all.
     """
-    words, level = STATES.get(state, (state or "not known", "waiting"))
+    words, level = STATES.get(kernel.state, (kernel.state or "not known", "waiting"))
     if not known:
         return words, level, ""
     if application is None:
-        return words, level, "" if state in ("starting", "restarting") else "no application in YARN"
+        return words, level, "" if kernel.state in ("starting", "restarting") else "no application in YARN"
+    if application.state == "RUNNING" and not kernel.connections:
+        # Enterprise Gateway learns of a kernel's state from its messages: before the first one it says "starting".
+        ready = kernel.state in ("starting", "idle")
+        return ("idle", "ok", NOBODY) if ready else (words, level, NOBODY)
     if application.state == "RUNNING":
         return words, level, ""
     if application.containers:
