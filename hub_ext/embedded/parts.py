@@ -38,8 +38,10 @@ class Part:
     stop_seconds: int
 
 
-#: Groups as they stop, first to last: who uses others goes before them.
-STOP_ORDER = ("hub", "services", "hadoop")
+#: Groups as they stop, first to last: who uses others goes before them. A NodeManager that has lost its
+#: ResourceManager does not end before it has tried for a while to reach it.
+STOP_ORDER = ("hub", "services", "nodes", "scheduler")
+_GROUP_OF_JAVA = {"resourcemanager": "scheduler"}
 
 
 def parts(layout: Layout, ports: Ports, tokens: Mapping[str, str], environment: Mapping[str, str]) -> list[Part]:
@@ -56,7 +58,7 @@ def parts(layout: Layout, ports: Ports, tokens: Mapping[str, str], environment: 
     """
     java = hadoop.java_environment(layout)
     found = [
-        Part(name, "hadoop", tuple(argv), java, layout.logs, stop_seconds=20)
+        Part(name, _GROUP_OF_JAVA.get(name, "nodes"), tuple(argv), java, layout.logs, stop_seconds=20)
         for name, argv in hadoop.java_processes(layout, ports).items()
     ]
     own = platform_environment(layout, environment)
