@@ -14,6 +14,7 @@ import psutil
 import pytest
 import requests
 
+from hub_ext.embedded.processes import port_problem
 from tests.support import Platform, wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -209,8 +210,7 @@ def test_ctrl_c_leaves_nothing(run: Run) -> None:
     assert time.monotonic() - began < STOP_S
     assert "The platform is stopped." in run.output
     assert running(family) == []
-    with socket.socket() as port:
-        port.bind(("127.0.0.1", run.port))
+    assert port_problem(run.port) is None
 
 
 def test_a_second_start_takes_seconds_and_a_killed_demo_leaves_nothing(folder: Path) -> None:

@@ -71,7 +71,7 @@ def supervisor(layout: Layout) -> Iterator[Supervisor]:
         made.remove_socket()
 
 
-PARTS = [("rm", "hadoop"), ("edge", "services"), ("hub", "hub")]
+PARTS = [("rm", "scheduler"), ("edge", "services"), ("hub", "hub")]
 
 
 def pids(supervisor: Supervisor) -> dict[str, int]:
@@ -137,7 +137,7 @@ def test_the_configuration_is_read_back_as_meant_and_holds_no_secret(layout: Lay
     assert programs["hub"].stdout_logfile == "hub.log"
     assert programs["hub"].autorestart is not False
     priorities = {group.name: group.priority for group in options.process_group_configs}
-    assert priorities == {"hadoop": 1, "services": 2, "hub": 3}
+    assert priorities == {"scheduler": 1, "services": 3, "hub": 4}
 
 
 def test_files_with_secrets_are_their_owners_alone(layout: Layout) -> None:
