@@ -27,6 +27,7 @@ from .handlers.kernelspecs import KernelspecHandler, KernelspecsHandler, Resourc
 from .hub import notebook_servers
 from .lifecycle import Lifecycle, Settings
 from .registry import Registry
+from .sockets import Sockets
 from .upstream import EnterpriseGateway
 
 
@@ -75,7 +76,13 @@ class HubGateway(Service):
     reauthorize_interval = Float(
         60.0, help="Seconds between two checks that an open websocket's token and right still hold."
     ).tag(config=True)
-    connect_timeout = Float(30.0, help="Seconds for the websocket handshake with Enterprise Gateway.").tag(config=True)
+    connect_timeout = Float(
+        90.0,
+        help="""
+        Seconds for the websocket handshake with Enterprise Gateway, which asks the kernel for its kernel_info first and
+        gives up on that after 60 seconds.
+        """,
+    ).tag(config=True)
     caretaker_interval = Float(15.0, help="Seconds between two rounds of the caretaker.").tag(config=True)
     dead_server_grace = Float(
         120.0,
@@ -97,7 +104,7 @@ class HubGateway(Service):
         self.edge = EdgeClient(self.edge_url, self.secret("HUB_EXT_EDGE_TOKEN"), ca_certs=self.edge_ca_certs)
         settings = Settings(self.user_domain, self.launch_timeout, frozenset(self.allowed_env))
         self.lifecycle = Lifecycle(self.registry, self.upstream, self.edge, settings)
-        self.sockets: set[asyncio.Task[None]] = set()
+        self.sockets = Sockets()
 
     def handlers(self) -> list[Any]:
         base = {
@@ -163,7 +170,7 @@ class HubGateway(Service):
         self._caretaker = asyncio.create_task(caretaker.run())
 
     async def stopping(self) -> None:
-        tasks = [task for task in (self._caretaker, *self.sockets) if task is not None]
+        tasks = [task for task in (self._caretaker, *self.sockets.tasks) if task is not None]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

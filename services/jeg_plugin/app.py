@@ -25,6 +25,7 @@ allow_loopback_only()
 
 from enterprise_gateway.enterprisegatewayapp import EnterpriseGatewayApp  # noqa: E402 - needs the line above
 
+from .channels import request_handlers  # noqa: E402 - needs the line above
 from .managers import KernelSpecs, Sessions, YarnMappingKernelManager  # noqa: E402 - needs the line above
 from .process_proxy import YarnKernelProxy  # noqa: E402 - needs the line above
 
@@ -60,6 +61,9 @@ class RemoteKernelsGatewayApp(EnterpriseGatewayApp):
         """Prepare the event loop before anything uses it."""
         asyncio.get_event_loop().set_default_executor(ThreadPoolExecutor(WORKER_THREADS, "yarn"))
         super().initialize(argv)
+
+    def _create_request_handlers(self) -> list[tuple[Any, ...]]:
+        return request_handlers(super()._create_request_handlers())
 
     def shutdown(self) -> None:
         """End every start that is under way and, unless they are to be kept, every kernel; all at once."""

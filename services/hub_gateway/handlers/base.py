@@ -13,6 +13,7 @@ from hub_ext.web.handlers import JSONHandler
 from hub_ext.web.identity import Identity, header_token, identity_of
 
 from ..lifecycle import Lifecycle, Person
+from ..sockets import Sockets
 from ..upstream import EnterpriseGateway
 
 
@@ -26,8 +27,7 @@ class Parts:
     maximum_body_bytes: int
     reauthorize_interval: float
     connect_timeout: float
-    #: One task for each open websocket.
-    sockets: set[asyncio.Task[None]]
+    sockets: Sockets
 
 
 @web.stream_request_body

@@ -29,21 +29,21 @@ class ChannelsHandler(GatewayHandler):
         if not re.fullmatch(r"[A-Za-z0-9_-]{0,100}", session_id):
             raise PublicError("bad-request", "The session id has characters that no Jupyter client uses.")
         await self.lifecycle.owned(self.owner, kernel_id)
-        side, answer = await open_channels(
-            self.parts.upstream, kernel_id, session_id, self.request.headers, self.parts.connect_timeout
-        )
-        try:
-            client = await self._take_over(side)
-        except BaseException:
-            side.abort()
-            raise
-        log.info("Kernel socket opened: kernel=%s user=%s request=%s", kernel_id, self.owner, self.request_id)
-        splice(client, side, answer)
-        task = asyncio.create_task(self._watch(client, side, kernel_id))
-        self.parts.sockets.add(task)
-        task.add_done_callback(self.parts.sockets.discard)
+        key = (kernel_id, session_id or self.request_id)
+        async with self.parts.sockets.turn(key):
+            side, answer = await open_channels(
+                self.parts.upstream, kernel_id, session_id, self.request.headers, self.parts.connect_timeout
+            )
+            try:
+                client = await self._take_over()
+            except BaseException:
+                side.abort()
+                raise
+            log.info("Kernel socket opened: kernel=%s user=%s request=%s", kernel_id, self.owner, self.request_id)
+            splice(client, side, answer)
+            self.parts.sockets.opened(key, side, asyncio.create_task(self._watch(client, side, kernel_id)))
 
-    async def _take_over(self, side: UpstreamSide) -> Side:
+    async def _take_over(self) -> Side:
         """Take the client's connection away from tornado."""
         if self.client_gone.is_set():
             raise PublicError("bad-request", "The client went away.")

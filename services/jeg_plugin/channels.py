@@ -1,0 +1,42 @@
+"""The websocket of a kernel, for clients that give a connection up as soon as they have it.
+
+JupyterLab opens every websocket twice and drops the first at once. The stock handler then still waits for the
+kernel's first words on that connection (its "nudge"), and when they come, stops listening to the very streams that
+the second connection has taken over: the notebook never hears from its kernel again.
+"""
+
+import asyncio
+from typing import Any
+
+from enterprise_gateway.services.kernels.handlers import ZMQChannelsHandler
+
+#: Seconds in which the event loop gets to what ends a nudge.
+SETTLE = 0.05
+
+
+class ChannelsHandler(ZMQChannelsHandler):
+    """Ends what it has begun before its streams go to somebody else."""
+
+    _nudging: asyncio.Future[Any] | None = None
+
+    def nudge(self) -> "asyncio.Future[Any]":
+        """Wait for the kernel's first words."""
+        self._nudging = super().nudge()
+        return self._nudging
+
+    def on_close(self) -> None:
+        """Hand the streams over, after the nudge has let go of them."""
+        if self._nudging is None or self._nudging.done():
+            super().on_close()
+            return
+        self._nudging.set_result(None)
+        asyncio.get_running_loop().call_later(SETTLE, super().on_close)
+
+
+def request_handlers(stock: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """Put our websocket handler in place of the stock one, and leave out sessions, which nobody may use."""
+    return [
+        (pattern, ChannelsHandler if handler is ZMQChannelsHandler else handler, *more)
+        for pattern, handler, *more in stock
+        if "/api/sessions" not in pattern
+    ]
