@@ -42,6 +42,8 @@ class Part:
 #: ResourceManager does not end before it has tried for a while to reach it.
 STOP_ORDER = ("hub", "services", "nodes", "scheduler")
 _GROUP_OF_JAVA = {"resourcemanager": "scheduler"}
+#: A NodeManager ends its containers within a second; then it may wait long for word that their application is over.
+_JAVA_STOP_S = 8
 
 
 def parts(layout: Layout, ports: Ports, tokens: Mapping[str, str], environment: Mapping[str, str]) -> list[Part]:
@@ -58,7 +60,7 @@ def parts(layout: Layout, ports: Ports, tokens: Mapping[str, str], environment: 
     """
     java = hadoop.java_environment(layout)
     found = [
-        Part(name, _GROUP_OF_JAVA.get(name, "nodes"), tuple(argv), java, layout.logs, stop_seconds=20)
+        Part(name, _GROUP_OF_JAVA.get(name, "nodes"), tuple(argv), java, layout.logs, _JAVA_STOP_S)
         for name, argv in hadoop.java_processes(layout, ports).items()
     ]
     own = platform_environment(layout, environment)
