@@ -48,6 +48,8 @@ def core_site(folder: Path, admin: str) -> dict[str, str]:
         "fs.viewfs.mounttable.platform.linkFallback": "file:///",
         "fs.viewfs.mounttable.platform.link./tmp": "file:///tmp",
         "hadoop.tmp.dir": str(folder / "tmp"),
+        # A NodeManager that is stopped after its ResourceManager would try to reach it for long.
+        "hadoop.service.shutdown.timeout": "5s",
         "hadoop.user.group.static.mapping.overrides": ";".join(f"{u}={g}" for u, g in groups.items()) + ";dr.who=",
     }
 
@@ -80,6 +82,8 @@ def yarn_site(folder: Path, ports: Ports, node_memory_mb: int, admin: str) -> di
         # HOME of every container: caches that kernels may share, such as matplotlib's list of fonts.
         "yarn.nodemanager.user-home-dir": f"{folder}/home",
         "yarn.nodemanager.recovery.enabled": "false",
+        # A NodeManager that stops waits for so long, and a second, for applications that only have logs left.
+        "yarn.nodemanager.process-kill-wait.ms": "500",
         # The physical memory check works without cgroups only when "enforced" is off; the virtual one ends
         # every Java container.
         "yarn.nodemanager.resource.memory.enforced": "false",

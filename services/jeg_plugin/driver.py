@@ -148,11 +148,25 @@ def parsed() -> argparse.Namespace:
     return parser.parse_args()
 
 
+class WithoutPy4j(logging.Filter):
+    """Drops what py4j writes to the root logger: a stack trace of its own for every interrupted call to the JVM."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Say whether to keep the record."""
+        return f"{os.sep}py4j{os.sep}" not in record.pathname
+
+
 def prepare_process() -> None:
-    """Keep what the kernel writes inside its container, and its log readable."""
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.INFO)
-    # An interrupted call to the JVM is no news; py4j would print its own stack trace into the cell.
-    logging.getLogger("py4j").setLevel(logging.CRITICAL)
+    """Keep what the kernel writes inside its container, and its log out of the notebook."""
+    # The kernel shows what arrives at the standard streams in the notebook; the container's log is the original one.
+    container_log = open(os.dup(2), "w", buffering=1)  # noqa: SIM115 - lives as long as the process
+    handler = logging.StreamHandler(container_log)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    ours = logging.getLogger("remote_kernel")
+    ours.addHandler(handler)
+    ours.setLevel(logging.INFO)
+    ours.propagate = False
+    logging.getLogger().addFilter(WithoutPy4j())
     os.environ["IPYTHONDIR"] = os.path.join(os.getcwd(), ".ipython")
 
 

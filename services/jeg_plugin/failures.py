@@ -159,6 +159,17 @@ def unreachable(cause: str) -> Failure:
     )
 
 
+def refused(text: str) -> Failure:
+    """Say that the ResourceManager does not let the gateway look."""
+    return Failure("submission-failed", f"The ResourceManager refuses to answer: {one_line(text, 200)}")
+
+
+def unknown_node(host: str) -> Failure:
+    """Say that the gateway can't find the node that runs the driver."""
+    text = f"The address of the node {one_line(host, 100)}, where the driver runs, is not known to Enterprise Gateway."
+    return Failure("application-failed", text)
+
+
 STOPPING = Failure("gateway-stopping", "Enterprise Gateway is being stopped.", 503)
 
 

@@ -15,6 +15,31 @@ from .process_proxy import YarnKernelProxy
 class YarnKernelManager(RemoteKernelManager):
     """One kernel: everything that asks YARN or the driver runs in a worker thread, never on the event loop."""
 
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        #: Done unless the kernel is being restarted. Websocket requests wait for it: a client reconnects as soon as it
+        #: hears of a restart, when the ports of the new driver are not known yet.
+        self.ready: asyncio.Future[None] = asyncio.get_event_loop().create_future()
+        self.ready.set_result(None)
+
+    async def restart_kernel(self, now: bool = False, **kwargs: Any) -> None:
+        """Restart the kernel; if that fails by itself (`now`), it is over and its clients hear so."""
+        self.ready = asyncio.get_running_loop().create_future()
+        try:
+            await super().restart_kernel(now, **kwargs)
+        except BaseException as error:
+            self.execution_state = "dead"
+            self._tell_waiting(error)
+            if now and self._restarter is not None:
+                self._restarter._fire_callbacks("dead")
+            raise
+        self.ready.set_result(None)
+
+    def _tell_waiting(self, error: BaseException) -> None:
+        self.ready.set_exception(RuntimeError(f"The kernel could not be restarted: {error}"))
+        # Often nobody waits, which is no error of its own.
+        self.ready.exception()
+
     async def is_alive(self) -> bool:
         """Say whether the application lives."""
         proxy = self.kernel

@@ -103,7 +103,7 @@ class YarnKernelProxy(YarnClusterProcessProxy):
         except UnreachableError as error:
             raise KernelStartError(failures.unreachable(str(error))) from None
         except RefusedError as error:
-            raise KernelStartError(failures.Failure("cluster-refuses", failures.one_line(str(error)))) from None
+            raise KernelStartError(failures.refused(str(error))) from None
         return frozenset(str(application.get("id")) for application in applications)
 
     async def _start(self, kernel_cmd: list[str], before: frozenset[str], kwargs: dict[str, Any]) -> None:
@@ -156,8 +156,7 @@ class YarnKernelProxy(YarnClusterProcessProxy):
         try:
             self.assigned_ip = await in_thread(socket.gethostbyname, host)
         except OSError:
-            text = f"The address of the node {host}, where the driver runs, is not known to Enterprise Gateway."
-            raise KernelStartError(failures.Failure("node-unknown", failures.one_line(text))) from None
+            raise KernelStartError(failures.unknown_node(host)) from None
         self._setup_connection_info(report)
         # The launcher's work is done; the driver is a process of another machine.
         self.local_proc = None
