@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
+import psutil
+
 from . import hadoop
 from .checks import MEMORY_NEEDED_MB, memory_problem, node_memory_mb
 from .kernelspecs import write_kernelspecs
@@ -20,13 +22,15 @@ from .parts import make_folders, make_tokens, parts, ports_file
 from .probe import memory_available_mb
 from .processes import adopt_orphans, end_descendants, port_problem, reap
 from .ready import Wait, waits
-from .supervise import Supervisor, log_file
+from .supervise import Supervisor, earlier_supervisor, log_file
 
 #: Seconds until the last part must be ready; a slow machine under load needs about a minute.
 START_PATIENCE_S = 240
 #: Seconds for the parts' own orderly end, then for whatever they leave behind.
 STOP_PATIENCE_S = 60
 LEFTOVER_PATIENCE_S = 5
+#: Seconds in which two signals count as one wish.
+SAME_REQUEST_S = 0.5
 #: Seconds between two attempts to bring back a part that did not stay up.
 TRY_AGAIN_S = 30
 #: How often a part may start before the platform is ready; supervisord itself counts only quick deaths.
@@ -49,6 +53,7 @@ class Demo:
         self.layout = layout
         self.port = port
         self.stop_requests = 0
+        self._last_request = -SAME_REQUEST_S
         self._pids: dict[str, set[int]] = {}
         self._tried_again: dict[str, float] = {}
 
@@ -74,9 +79,16 @@ class Demo:
         return 1
 
     def _request_stop(self, *_: Any) -> None:
-        self.stop_requests += 1
+        # One wish may arrive twice, for example from make and from the terminal.
+        if time.monotonic() - self._last_request > SAME_REQUEST_S:
+            self.stop_requests += 1
+        self._last_request = time.monotonic()
 
     def _set_up(self) -> tuple[Ports, dict[str, str], int]:
+        earlier = earlier_supervisor(self.layout)
+        if earlier is not None:
+            _say("An earlier platform in this folder is still stopping: waiting for its end.")
+            self._wait_for_end(earlier)
         available = memory_available_mb()
         if available < MEMORY_NEEDED_MB:
             problem = memory_problem(available)
@@ -90,6 +102,14 @@ class Demo:
         hadoop.write_configuration(self.layout, ports, node_mb)
         write_kernelspecs(self.layout)
         return ports, make_tokens(self.layout), node_mb
+
+    def _wait_for_end(self, earlier: psutil.Process) -> None:
+        deadline = time.monotonic() + STOP_PATIENCE_S
+        while earlier.is_running() and not self.stop_requests:
+            if time.monotonic() > deadline:
+                text = f"An earlier platform in this folder does not end. End it first: kill -9 {earlier.pid}"
+                raise CannotStart(text)
+            time.sleep(0.1)
 
     def _wait_until_ready(self, supervisor: Supervisor, pending: Sequence[Wait]) -> None:
         _say("Starting the platform. First its parts, one line for each when it is ready:")

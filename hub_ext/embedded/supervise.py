@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
 from supervisor.xmlrpc import SupervisorTransport  # type: ignore[import-untyped]  # it ships no types
 
 from .layout import Layout
@@ -20,6 +21,7 @@ from .parts import STOP_ORDER, Part, write_part, write_private
 
 #: Length of a unix socket's path that every Linux takes (sun_path, unix(7)), less what supervisord appends.
 _SOCKET_PATH_BYTES = 90
+_CONFIGURATION = "supervisord.ini"
 _LAUNCH = Path(__file__).with_name("launch.py")
 
 
@@ -125,6 +127,15 @@ def socket_path(layout: Layout) -> Path:
     return Path(tempfile.mkdtemp(prefix="hub-ext-")) / "supervisor.sock"
 
 
+def earlier_supervisor(layout: Layout) -> psutil.Process | None:
+    """Return the supervisor of a killed demo while it still stops what it had started."""
+    try:
+        process = psutil.Process(int((layout.run / "supervisord.pid").read_text()))
+        return process if str(layout.run / _CONFIGURATION) in process.cmdline() else None
+    except (OSError, ValueError, psutil.Error):
+        return None
+
+
 class Supervisor:
     """One supervisord and the parts under it. Only the owner of its socket's folder can control it."""
 
@@ -138,7 +149,7 @@ class Supervisor:
         """Start supervisord, which starts the parts."""
         for part in self.parts:
             write_part(self._layout, part)
-        configuration = self._layout.run / "supervisord.ini"
+        configuration = self._layout.run / _CONFIGURATION
         write_private(configuration, render(self._layout, self.parts, self._socket))
         daemon = [sys.executable, "-m", "supervisor.supervisord", "-c", str(configuration)]
         program = {"argv": daemon, "environment": _supervisor_environment(), "cwd": str(self._layout.logs)}
