@@ -45,7 +45,7 @@ class HubPortal(Service):
     user_domain = Unicode(
         help="Ending after @ that Hub names lose on the cluster; the same value as RemoteKernelMixin.user_domain."
     ).tag(config=True)
-    request_timeout = Float(10.0, help="Seconds that gateway, edge service and Hub have for one answer.").tag(
+    request_timeout = Float(5.0, help="Seconds that gateway, edge service and Hub have for one answer.").tag(
         config=True
     )
     login_cache = Int(

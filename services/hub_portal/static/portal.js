@@ -7,7 +7,11 @@
   const writeTimes = (root) => {
     for (const time of root.querySelectorAll("time[data-local-time]")) {
       const moment = new Date(time.dateTime);
-      time.textContent = moment.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+      time.textContent = moment.toLocaleTimeString([], {
+        hour: "2-digit",
+        minute: "2-digit",
+        second: "2-digit",
+      });
       time.title = moment.toLocaleString();
     }
   };
