@@ -37,7 +37,7 @@ class HadoopEdge(Service):
     nodes_interval = Float(15.0, help="Seconds between two polls of the list of nodes.").tag(config=True)
     request_timeout = Float(10.0, help="Seconds the ResourceManager has for one answer.").tag(config=True)
     stale_after = Float(
-        30.0,
+        20.0,
         help="Seconds after which numbers are marked as old although no poll failed (one is hanging). "
         "After a failed poll they are marked at once.",
     ).tag(config=True)

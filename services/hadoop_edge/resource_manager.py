@@ -161,6 +161,8 @@ class ResourceManager:
                 if not 300 <= answer.status < 400:
                     return answer
             except ResourceManagerError as error:
+                if len(self.urls) == 1:
+                    raise
                 log.info("%s Looking for the active ResourceManager again.", error)
             self._active = None
         self._active = await self._find_active()
@@ -173,27 +175,34 @@ class ResourceManager:
 
     async def _find_active(self) -> str:
         """Return the address whose ``/info`` says ACTIVE. A standby answers that path itself."""
-        outcomes = await asyncio.gather(*(self._state(url) for url in self.urls))
-        for url, (state, _) in zip(self.urls, outcomes, strict=True):
-            if state == "ACTIVE":
-                return url
-        raise ResourceManagerError(" ".join(said for _, said in outcomes))
+        asked = [asyncio.ensure_future(self._state(url)) for url in self.urls]
+        try:
+            for first in asyncio.as_completed(asked):
+                url, state, _ = await first
+                if state == "ACTIVE":
+                    return url
+            raise ResourceManagerError(" ".join(one.result()[2] for one in asked))
+        finally:
+            # A hung standby does not hold up the active one.
+            for one in asked:
+                one.cancel()
 
-    async def _state(self, url: str) -> tuple[str, str]:
+    async def _state(self, url: str) -> tuple[str, str, str]:
+        """Return the address, its state (empty: none told) and a sentence about it."""
         try:
             answer = await self._fetch(url, "GET", f"{API}/info", {"user.name": self.user}, None)
         except ResourceManagerError as error:
-            return "", str(error)
+            return url, "", str(error)
         if 300 <= answer.status < 400:
-            return "", f"{origin(url)} answered with a redirect, which is not followed."
+            return url, "", f"{origin(url)} answered with a redirect, which is not followed."
         try:
             info = _cluster_info(json.loads(answer.body))
         except ValueError:
             info = {}
         state = shapes.text(info.get("haState"))
         if state:
-            return state, f"The ResourceManager at {origin(url)} is {state}, not ACTIVE."
-        return "", f"{origin(url)} does not answer like a ResourceManager ({_sentence(answer)})."
+            return url, state, f"The ResourceManager at {origin(url)} is {state}, not ACTIVE."
+        return url, "", f"{origin(url)} does not answer like a ResourceManager ({_sentence(answer)})."
 
     async def _fetch(self, url: str, method: str, path: str, query: dict[str, str], body: bytes | None) -> Answer:
         request = HTTPRequest(
