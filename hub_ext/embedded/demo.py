@@ -3,14 +3,13 @@
 Needs a prepared checkout: ``make demo`` sees to that first.
 """
 
-import fcntl
 import os
 import signal
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import psutil
 
@@ -18,6 +17,7 @@ from . import hadoop
 from .checks import MEMORY_NEEDED_MB, memory_problem, node_memory_mb
 from .kernelspecs import write_kernelspecs
 from .layout import LOOPBACK, Layout, Ports
+from .only_one import CannotStart, OnlyOne
 from .parts import make_folders, make_tokens, parts, ports_file
 from .probe import memory_available_mb
 from .processes import adopt_orphans, end_descendants, port_problem, reap
@@ -36,10 +36,6 @@ TRY_AGAIN_S = 30
 #: How often a part may start before the platform is ready; supervisord itself counts only quick deaths.
 STARTS_ALLOWED = 4
 LOG_LINES_SHOWN = 15
-
-
-class CannotStart(Exception):  # noqa: N818 (named for what happened, as the message shows it)
-    """The platform cannot run; the text is for the person at the terminal."""
 
 
 class Stopped(Exception):  # noqa: N818 (not an error)
@@ -64,7 +60,7 @@ class Demo:
         adopt_orphans()
         began = time.monotonic()
         make_folders(self.layout)
-        with _only_one(self.layout):
+        with OnlyOne(self.layout):
             ports, tokens, node_mb = self._set_up()
             supervisor = Supervisor(self.layout, parts(self.layout, ports, tokens, os.environ))
             try:
@@ -181,34 +177,6 @@ class Demo:
                 "  Ctrl-C stops everything.",
             ]
         )
-
-
-class _only_one:  # noqa: N801 (used like a function)
-    """Holds the platform's folder: two platforms cannot share one.
-
-    The lock is the kernel's, so nothing stale is left by a platform that was killed.
-    """
-
-    def __init__(self, layout: Layout) -> None:
-        self._file = layout.run / "demo.lock"
-        self._held: TextIO | None = None
-
-    def __enter__(self) -> None:
-        self._held = self._file.open("a+")
-        try:
-            fcntl.flock(self._held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            self._held.seek(0)
-            pid = self._held.read().strip()
-            text = f"A platform already runs in {self._file.parents[1]} (process {pid}). Stop it first: kill {pid}"
-            raise CannotStart(text) from None
-        self._held.truncate(0)
-        self._held.write(str(os.getpid()))
-        self._held.flush()
-
-    def __exit__(self, *_: object) -> None:
-        if self._held:
-            self._held.close()
 
 
 def _tail(log: Path) -> str:

@@ -84,11 +84,13 @@ class WriteMeter:
 
 
 def tree(pid: int) -> list[int]:
-    """Return a process and everything that its main thread, and theirs, have started."""
-    try:
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    except OSError:
-        return [pid]
+    """Return a process and everything below it; each thread has its own list of children."""
+    children: list[str] = []
+    for thread in Path(f"/proc/{pid}/task").glob("*/children"):
+        try:
+            children += thread.read_text().split()
+        except OSError:  # ended meanwhile
+            continue
     return [pid, *(each for child in children for each in tree(int(child)))]
 
 

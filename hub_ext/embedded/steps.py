@@ -107,7 +107,8 @@ class Tool:
             finally:
                 _end(process)
         if process.returncode:
-            raise StepFailed(failure_text(Path(argv[0]).name, process.returncode, self.log))
+            program = argv[2] if argv[1] == "-m" else Path(argv[0]).name
+            raise StepFailed(failure_text(str(program), process.returncode, self.log))
 
     def _wait(self, process: "subprocess.Popen[bytes]") -> None:
         meter = WriteMeter(process.pid)
