@@ -1,6 +1,8 @@
 """What tests do to a running platform, as people and programs would do it."""
 
+import json
 import re
+import shutil
 import subprocess
 import time
 from dataclasses import dataclass, field
@@ -72,8 +74,31 @@ class Platform:
             if (kernel_id is None or kernel_id in app["applicationTags"]) and (states is None or app["state"] in states)
         ]
 
+    def add_kernelspec(self, name, display_name, **changes):
+        """Add a kernelspec beside the ready-made ones, as an administrator would: a copy with another size or owner."""
+        folder = self.folder / "kernelspecs" / "kernels"
+        spec = json.loads((folder / "spark_python" / "kernel.json").read_text())
+        spec["display_name"] = display_name
+        block = spec["metadata"]["remote_kernel"]
+        for key, value in changes.items():
+            (block["size"] if key in block["size"] else block)[key] = value
+        made = folder / name
+        made.mkdir()
+        (made / "kernel.json").write_text(json.dumps(spec))
+        return Kernelspec(made)
+
     def running_applications(self, kernel_id=None):
         return self.applications(kernel_id, {"NEW", "NEW_SAVING", "SUBMITTED", "ACCEPTED", "RUNNING"})
+
+
+@dataclass
+class Kernelspec:
+    """A kernelspec that a test has added."""
+
+    folder: Path
+
+    def remove(self):
+        shutil.rmtree(self.folder)
 
 
 class Person:
