@@ -11,6 +11,7 @@ import logging
 import os
 import sys
 import threading
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -97,9 +98,12 @@ class Spark:
             log.warning("Running Spark jobs could not be cancelled: %s", error)
 
     def _start(self) -> None:
+        from pyspark import SparkContext
         from pyspark.sql import SparkSession
 
         try:
+            SparkContext._ensure_initialized()
+            SparkContext._gateway._gateway_client.deque = ThreadConnections()
             # Without executors there is no other place to say so: the submission client refuses zero.
             builder = SparkSession.builder.config("spark.executor.instances", str(self._executors))
             session = builder.getOrCreate()
@@ -119,6 +123,23 @@ class Spark:
     def _sql(self, *args: Any, **kwargs: Any) -> Any:
         """Run a query with Spark SQL, like ``spark.sql``."""
         return self.wait().sql(*args, **kwargs)
+
+
+class ThreadConnections(threading.local):
+    """py4j's store of connections to the JVM, so that each thread sees its own.
+
+    When a call is interrupted, py4j closes every stored connection whose far end is the JVM, which all are: also
+    those in use by other threads, such as the one that cancels the jobs just then.
+    """
+
+    def __init__(self) -> None:
+        self._connections: deque[Any] = deque()
+
+    def __len__(self) -> int:
+        return len(self._connections)
+
+    def __getattr__(self, method: str) -> Any:
+        return getattr(self._connections, method)
 
 
 class Starting:
@@ -167,6 +188,7 @@ def prepare_process() -> None:
     ours.setLevel(logging.INFO)
     ours.propagate = False
     logging.getLogger().addFilter(WithoutPy4j())
+    logging.getLogger("py4j").setLevel(logging.CRITICAL)
     os.environ["IPYTHONDIR"] = os.path.join(os.getcwd(), ".ipython")
 
 

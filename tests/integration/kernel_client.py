@@ -24,6 +24,7 @@ class Output:
     result: str = ""
     data: list[dict[str, Any]] = field(default_factory=list)
     error: str | None = None
+    traceback: str = ""
     stderr: str = ""
 
 
@@ -180,3 +181,4 @@ def _add(output: Output, kind: str, content: dict[str, Any]) -> None:
         output.data.append(content["data"])
     elif kind == "error":
         output.error = f"{content['ename']}: {content['evalue']}"
+        output.traceback = "\n".join(content["traceback"])
