@@ -18,7 +18,7 @@ HUB_TEMPLATES = Path(DATA_FILES_PATH) / "templates"
 STATIC = Path(__file__).parent / "static"
 
 
-def make_environment(site_templates: Sequence[str] = ()) -> Environment:
+def make_environment(site_templates: Sequence[str] = (), hub_templates: Path = HUB_TEMPLATES) -> Environment:
     """Make the template environment.
 
     A template is looked for in the site's own folders, then in ours, then in the Hub's; as ``templates/NAME`` it is
@@ -28,9 +28,11 @@ def make_environment(site_templates: Sequence[str] = ()) -> Environment:
     ----------
     site_templates : sequence of str
         The site's folders, as in ``JupyterHub.template_paths``.
+    hub_templates : Path
+        The Hub's own templates, by default those of the installed JupyterHub.
     """
-    folders = [*site_templates, str(SHARED_TEMPLATES), str(PORTAL_TEMPLATES), str(HUB_TEMPLATES)]
-    stock = FileSystemLoader(str(HUB_TEMPLATES))
+    folders = [*site_templates, str(SHARED_TEMPLATES), str(PORTAL_TEMPLATES), str(hub_templates)]
+    stock = FileSystemLoader(str(hub_templates))
     return Environment(
         loader=ChoiceLoader([PrefixLoader({"templates": stock}), FileSystemLoader(folders)]),
         autoescape=True,
