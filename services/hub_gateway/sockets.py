@@ -1,0 +1,49 @@
+"""The open kernel websockets, one for each kernel and client session.
+
+JupyterLab opens a kernel's websocket twice within milliseconds and gives the first one up. Enterprise Gateway then
+waits for the first to close before it answers the second, and if the first was not even open yet, it waits for ever.
+So connections of one session take turns here: the next one begins when the one before is open, and replaces it.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from weakref import WeakValueDictionary
+
+from .splice import Side
+
+#: Kernel id and the client's session id.
+Key = tuple[str, str]
+
+
+class Sockets:
+    """Which websocket is open for which session, and the tasks that watch them."""
+
+    def __init__(self) -> None:
+        self.tasks: set[asyncio.Task[None]] = set()
+        self._open: dict[Key, Side] = {}
+        self._turns: WeakValueDictionary[Key, asyncio.Lock] = WeakValueDictionary()
+
+    @asynccontextmanager
+    async def turn(self, key: Key) -> AsyncIterator[None]:
+        """Wait until no other connection of this session is being opened, and close the one that is open."""
+        lock = self._turns.get(key)
+        if lock is None:
+            lock = self._turns[key] = asyncio.Lock()
+        async with lock:
+            before = self._open.pop(key, None)
+            if before is not None:
+                before.abort()
+                await before.closed
+            yield
+
+    def opened(self, key: Key, side: Side, task: asyncio.Task[None]) -> None:
+        """Remember an open websocket until its task ends."""
+        self._open[key] = side
+        self.tasks.add(task)
+        task.add_done_callback(lambda done: self._forget(key, side, done))
+
+    def _forget(self, key: Key, side: Side, task: asyncio.Task[None]) -> None:
+        self.tasks.discard(task)
+        if self._open.get(key) is side:
+            del self._open[key]
