@@ -2,7 +2,8 @@
 
 JupyterLab opens a kernel's websocket twice within milliseconds and gives the first one up. Enterprise Gateway then
 waits for the first to close before it answers the second, and if the first was not even open yet, it waits for ever.
-So connections of one session take turns here: the next one begins when the one before is open, and replaces it.
+So connections of one session take turns here. The one that came last counts: it replaces an open one, and one that
+came earlier but is served later, which happens while the Hub is asked about both, is refused.
 """
 
 import asyncio
@@ -10,10 +11,19 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from weakref import WeakValueDictionary
 
+from hub_ext.errors import PublicError
+
 from .splice import Side
 
 #: Kernel id and the client's session id.
 Key = tuple[str, str]
+
+
+class Arrival:
+    """A connection's place among those of its session; counts for as long as somebody holds it."""
+
+    def __init__(self, key: Key) -> None:
+        self.key = key
 
 
 class Sockets:
@@ -22,15 +32,32 @@ class Sockets:
     def __init__(self) -> None:
         self.tasks: set[asyncio.Task[None]] = set()
         self._open: dict[Key, Side] = {}
+        self._latest: WeakValueDictionary[Key, Arrival] = WeakValueDictionary()
         self._turns: WeakValueDictionary[Key, asyncio.Lock] = WeakValueDictionary()
 
+    def arrived(self, key: Key) -> Arrival:
+        """Note a connection, before anything else is done about it."""
+        arrival = self._latest[key] = Arrival(key)
+        return arrival
+
     @asynccontextmanager
-    async def turn(self, key: Key) -> AsyncIterator[None]:
-        """Wait until no other connection of this session is being opened, and close the one that is open."""
+    async def turn(self, arrival: Arrival) -> AsyncIterator[None]:
+        """Wait until no other connection of this session is being opened, and close the one that is open.
+
+        Raises
+        ------
+        PublicError
+            ``superseded``: a later connection of the same session has come.
+        """
+        key = arrival.key
         lock = self._turns.get(key)
         if lock is None:
             lock = self._turns[key] = asyncio.Lock()
         async with lock:
+            if self._latest.get(key) is not arrival:
+                raise PublicError(
+                    "superseded", "A later connection of the same session has taken this one's place.", status=409
+                )
             before = self._open.pop(key, None)
             if before is not None:
                 before.abort()

@@ -23,14 +23,18 @@ class ChannelsHandler(GatewayHandler):
     reconnect for ever.
     """
 
+    async def prepare(self) -> None:
+        session_id = self.get_query_argument("session_id", "") or self.request_id
+        self._arrival = self.parts.sockets.arrived((self.path_kwargs["kernel_id"], session_id))
+        await super().prepare()
+
     async def get(self, owner: str, kernel_id: str) -> None:
         check_upgrade(self.request.headers)
         session_id = self.get_query_argument("session_id", "")
         if not re.fullmatch(r"[A-Za-z0-9_-]{0,100}", session_id):
             raise PublicError("bad-request", "The session id has characters that no Jupyter client uses.")
         await self.lifecycle.owned(self.owner, kernel_id)
-        key = (kernel_id, session_id or self.request_id)
-        async with self.parts.sockets.turn(key):
+        async with self.parts.sockets.turn(self._arrival):
             side, answer = await open_channels(
                 self.parts.upstream, kernel_id, session_id, self.request.headers, self.parts.connect_timeout
             )
@@ -41,7 +45,9 @@ class ChannelsHandler(GatewayHandler):
                 raise
             log.info("Kernel socket opened: kernel=%s user=%s request=%s", kernel_id, self.owner, self.request_id)
             splice(client, side, answer)
-            self.parts.sockets.opened(key, side, asyncio.create_task(self._watch(client, side, kernel_id)))
+            self.parts.sockets.opened(
+                self._arrival.key, side, asyncio.create_task(self._watch(client, side, kernel_id))
+            )
 
     async def _take_over(self) -> Side:
         """Take the client's connection away from tornado."""
