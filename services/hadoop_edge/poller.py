@@ -21,6 +21,7 @@ log = logging.getLogger("hadoop_edge.poller")
 YARN_MINIMUM_ALLOCATION_MB = 1024
 #: A poll may take at most this share of the ResourceManager's time: after a slow one the next waits longer.
 LARGEST_SHARE = 0.2
+SHORTEST_REST_S = 1.0
 
 POLL_SECONDS = Histogram("hadoop_edge_poll_seconds", "Time of one poll of the ResourceManager")
 POLL_FAILURES = Counter("hadoop_edge_poll_failures", "Polls of the ResourceManager that failed")
@@ -135,16 +136,20 @@ class Poller:
     async def _run(self) -> None:
         while True:
             began = time.monotonic()
-            await self.poll()
+            answered = await self.poll()
             took = time.monotonic() - began
-            await asyncio.sleep(max(self._poll_interval - took, took / LARGEST_SHARE - took, 0.05))
+            # One that did not answer is no busier for being asked again soon, and people wait for it to come back.
+            rest = took / LARGEST_SHARE - took if answered else 0.0
+            await asyncio.sleep(max(self._poll_interval - took, rest, SHORTEST_REST_S))
 
-    async def poll(self) -> None:
-        """Ask once and publish what came of it; never raises."""
+    async def poll(self) -> bool:
+        """Ask once and publish what came of it; say whether that worked. Never raises."""
+        answered = False
         with POLL_SECONDS.time():
             try:
                 self._snapshot = await self._asked()
                 LAST_SUCCESS.set_to_current_time()
+                answered = True
             except ResourceManagerError as error:
                 POLL_FAILURES.inc()
                 log.warning("Poll failed: %s", error)
@@ -155,6 +160,7 @@ class Poller:
                 log.exception("Poll failed")
                 self._snapshot = self._snapshot.failed("The ResourceManager's answer can't be read.")
         self._polled.set()
+        return answered
 
     async def _asked(self) -> Snapshot:
         rm = self.resource_manager

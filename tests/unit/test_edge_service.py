@@ -11,6 +11,7 @@ from tornado.testing import bind_unused_port
 
 from hadoop_edge.app import HadoopEdge
 from hadoop_edge.handlers import reason_of
+from hadoop_edge.poller import Poller
 from hadoop_edge.resource_manager import ResourceManager, ResourceManagerError, origin
 from hub_ext.edge import EdgeClient
 from hub_ext.errors import PublicError
@@ -155,6 +156,25 @@ async def test_numbers_are_old_when_a_poll_hangs(edge):
     state = (await edge.poller.current()).state
     edge.poller.now = lambda: state.as_of.replace(year=state.as_of.year + 1)
     assert (await edge.client.cluster()).stale
+
+
+async def test_polling_goes_on_when_the_manager_hangs(manager):
+    rm = client_of(manager, timeout=0.2)
+    poller = Poller(rm, poll_interval=0.1, nodes_interval=1, stale_after=20)
+    manager.delay = 5
+    poller.start()
+    await poller.current(wait=5)
+    assert (await poller.current()).state.as_of is None
+    manager.delay = 0
+    for _ in range(30):
+        await asyncio.sleep(0.1)
+        if not (await poller.current()).state.stale:
+            break
+    assert (await poller.current()).state.memory_total_mb == 12288
+    assert await poller.probe() == "polls"
+    await poller.stop()
+    with pytest.raises(RuntimeError, match="polling has ended"):
+        await poller.probe()
 
 
 @pytest.mark.parametrize("token", ["", "wrong", TOKEN + "x", "t\u00f6ken"])

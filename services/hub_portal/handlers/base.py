@@ -113,10 +113,7 @@ class PortalHandler(HubOAuthenticated, BaseHandler):
 
     def _ask_to_log_in(self) -> None:
         """Send a page to the login; tell a script, which could only run in circles there."""
-        if self.request.method not in ("GET", "HEAD"):
-            raise login_expired()
-        if self.is_fragment:
-            self.set_header("HX-Redirect", self.login_target())
+        if self.is_fragment or self.request.method not in ("GET", "HEAD"):
             raise login_expired()
         self.redirect(self.get_login_url())
 
@@ -148,6 +145,9 @@ class PortalHandler(HubOAuthenticated, BaseHandler):
 
     def render_public_error(self, error: PublicError) -> None:
         if self.is_fragment:
+            if error.code == "login-expired":
+                # The script leads there as a whole page, which can walk through the login.
+                self.set_header("HX-Redirect", self.login_target())
             template = self.services.environment.from_string(
                 '{% from "portal/parts.html" import problem %}{{ problem(error) }}'
             )
@@ -204,6 +204,7 @@ class CallbackHandler(HubOAuthCallbackHandler, BaseHandler):
     context = PortalHandler.context
     portal_url = PortalHandler.portal_url
     is_fragment = PortalHandler.is_fragment
+    login_target = PortalHandler.login_target
     identity = None
 
 
