@@ -245,4 +245,5 @@ def test_stop_in_every_state(stack):
     print(f"stop: {in_time} of {len(times)}, median {times[15]:.2f} s, slowest {times[-1]:.2f} s")
     assert times[-1] < STOP_SECONDS
     assert [left for _, left in results] == [[]] * len(STATES)
-    assert stack.metrics()["containersAllocated"] in (0, 2), "only the shared kernel may be left"
+    # Only the shared kernel's two may be left.
+    wait_for(lambda: stack.metrics()["containersAllocated"] in (0, 2), 10, "every container is given back")
