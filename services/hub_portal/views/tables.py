@@ -12,6 +12,7 @@ from .words import NOTHING, level, percent
 #: A node that YARN gives containers to, or that finishes what it has before it leaves.
 WORKING = ("RUNNING", "DECOMMISSIONING")
 
+WHOLE_CLUSTER = 100.0
 NODE_WORDS = {
     "RUNNING": "running",
     "UNHEALTHY": "unhealthy",
@@ -140,9 +141,9 @@ def _queue_row(one: Queue, total_mb: int, mine: Usage) -> QueueRow:
         mine=own,
         others=round(one.used_percent - own, 1),
         level=level(percent(one.used_percent, one.maximum_percent or 100.0)),
-        used=f"{one.used_percent:.0f} %",
+        used=f"{one.used_percent:.0f} % of the cluster",
         capacity=f"{one.capacity_percent:.0f} %",
-        maximum=f"{one.maximum_percent:.0f} %",
+        maximum=f"at most {one.maximum_percent:.0f} %" if one.maximum_percent < WHOLE_CLUSTER else "",
         running=one.applications_running,
         waiting=one.applications_waiting,
         share=human_mb(mine.memory_mb) if mine.applications and not mine.withheld else NOTHING,
