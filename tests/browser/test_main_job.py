@@ -82,7 +82,7 @@ def test_log_in_start_run_interrupt_restart_shut_down(platform, lab):
     expect(again.locator(".jp-OutputArea-output")).to_contain_text("7", timeout=60 * SECONDS)
 
     lab.kernel_menu("restart")
-    lab.page.get_by_role("button", name=re.compile("Confirm Kernel Restart|Restart")).last.click()
+    lab.page.locator(".jp-Dialog .jp-mod-accept").click()
     wait_for(
         lambda: not [a for a in platform.running_applications() if a["id"] == first], 30, what="the old driver's end"
     )
