@@ -23,7 +23,8 @@ c.HubGateway.token_cache_seconds = 2
 c.HubGateway.caretaker_interval = 2
 c.HubGateway.dead_server_grace = 6
 c.HubGateway.launch_timeout = 120
-c.Service.header_timeout = 5
+# Longer than the proxy keeps a connection for reuse (5 s), or it reuses one that is just being closed.
+c.Service.header_timeout = 20
 """
 
 
