@@ -49,7 +49,7 @@ def core_site(folder: Path, admin: str) -> dict[str, str]:
         "fs.viewfs.mounttable.platform.link./tmp": "file:///tmp",
         "hadoop.tmp.dir": str(folder / "tmp"),
         # A NodeManager that is stopped after its ResourceManager would try to reach it for long.
-        "hadoop.service.shutdown.timeout": "5s",
+        "hadoop.service.shutdown.timeout": "3s",
         "hadoop.user.group.static.mapping.overrides": ";".join(f"{u}={g}" for u, g in groups.items()) + ";dr.who=",
     }
 
@@ -68,6 +68,8 @@ def yarn_site(folder: Path, ports: Ports, node_memory_mb: int, admin: str) -> di
         ),
         "yarn.resourcemanager.nodemanagers.heartbeat-interval-ms": "200",
         "yarn.resourcemanager.am.max-attempts": "1",
+        # NodeManagers find a ResourceManager that was started again within a second, not within half a minute.
+        "yarn.resourcemanager.connect.retry-interval.ms": "1000",
         "yarn.nm.liveness-monitor.expiry-interval-ms": "10000",
         # Only the owner and the service account may see inside an application or end it.
         "yarn.acl.enable": "true",

@@ -28,6 +28,7 @@ from enterprise_gateway.enterprisegatewayapp import EnterpriseGatewayApp  # noqa
 from .channels import request_handlers  # noqa: E402 - needs the line above
 from .managers import KernelSpecs, Sessions, YarnMappingKernelManager  # noqa: E402 - needs the line above
 from .process_proxy import YarnKernelProxy  # noqa: E402 - needs the line above
+from .reports import Reports  # noqa: E402 - needs the line above
 
 #: Calls to YARN and to drivers that may be under way at once.
 WORKER_THREADS = 32
@@ -61,6 +62,8 @@ class RemoteKernelsGatewayApp(EnterpriseGatewayApp):
         """Prepare the event loop before anything uses it."""
         asyncio.get_event_loop().set_default_executor(ThreadPoolExecutor(WORKER_THREADS, "yarn"))
         super().initialize(argv)
+        # Before any kernel asks for the stock one, and so that a port that is taken is told at once.
+        Reports.instance()
 
     def _create_request_handlers(self) -> list[tuple[Any, ...]]:
         return request_handlers(super()._create_request_handlers())

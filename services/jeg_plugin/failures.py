@@ -159,6 +159,11 @@ def unreachable(cause: str) -> Failure:
     )
 
 
+def bad_definition(text: str) -> Failure:
+    """Say what of a definition or a request can't be used."""
+    return Failure("bad-definition", f"The kernel's definition can't be used: {one_line(text, 300)}.")
+
+
 def refused(text: str) -> Failure:
     """Say that the ResourceManager does not let the gateway look."""
     return Failure("submission-failed", f"The ResourceManager refuses to answer: {one_line(text, 200)}")

@@ -1,15 +1,17 @@
 """Enterprise Gateway's managers with the loose ends tied that concern kernels in YARN."""
 
 import asyncio
+import os
 from typing import Any
 
 from enterprise_gateway.services.kernels.remotemanager import RemoteKernelManager, RemoteMappingKernelManager
 from enterprise_gateway.services.sessions.kernelsessionmanager import FileKernelSessionManager
 from jupyter_client.kernelspec import KernelSpecManager
-from jupyter_core.paths import jupyter_path
 from traitlets import default
 
 from .process_proxy import YarnKernelProxy
+
+LAUNCH_ARGUMENTS = frozenset({"env", "cwd", "extra_arguments", "kernel_headers"})
 
 
 class YarnKernelManager(RemoteKernelManager):
@@ -90,8 +92,13 @@ class YarnMappingKernelManager(RemoteMappingKernelManager):
         """Take over a kernel of an earlier gateway, with what a started one has too."""
         started = bool(super().start_kernel_from_session(kernel_id, *args, **kwargs))
         if started:
+            kernel = self._kernels[kernel_id]
             # The websocket handler compares with these ports.
-            self._kernel_ports[kernel_id] = self._kernels[kernel_id].ports
+            self._kernel_ports[kernel_id] = kernel.ports
+            # The session keeps what the request was; a restart wants what the kernel was launched with.
+            kernel._launch_args = {
+                name: value for name, value in kernel._launch_args.items() if name in LAUNCH_ARGUMENTS
+            }
         return started
 
 
@@ -116,7 +123,5 @@ class KernelSpecs(KernelSpecManager):
 
     @default("kernel_dirs")
     def _kernel_dirs_default(self) -> list[str]:
-        from os import environ, pathsep
-
-        folders = [folder for folder in environ.get("JUPYTER_PATH", "").split(pathsep) if folder]
-        return [path for path in jupyter_path("kernels") if any(path.startswith(f) for f in folders)]
+        folders = [folder for folder in os.environ.get("JUPYTER_PATH", "").split(os.pathsep) if folder]
+        return [os.path.join(folder, "kernels") for folder in folders]

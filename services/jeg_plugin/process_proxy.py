@@ -23,6 +23,7 @@ from tornado.web import HTTPError
 
 from . import failures
 from .cleaning import FailedStart
+from .definition import DefinitionError, user_of
 from .launcher import Launcher
 from .reports import Reports
 from .resource_manager import ALIVE, ENDED, RefusedError, ResourceManager, UnreachableError, newest
@@ -75,7 +76,10 @@ class YarnKernelProxy(YarnClusterProcessProxy):
         """
         # The grandparent checks the user and completes the environment; the parent would scan all applications.
         await super(YarnClusterProcessProxy, self).launch_process(kernel_cmd, **kwargs)
-        self._act_for(kwargs["env"]["KERNEL_USERNAME"])
+        try:
+            self._act_for(user_of(kwargs["env"]["KERNEL_USERNAME"]))
+        except DefinitionError as error:
+            raise KernelStartError(failures.bad_definition(str(error))) from None
         self.starting[self] = asyncio.get_running_loop().create_future()
         try:
             if self.stopping:

@@ -43,15 +43,20 @@ class Reports(ResponseManager):
     async def _handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             content = await asyncio.wait_for(_all_of(reader), REPORT_TIMEOUT)
-            info = self._decode_payload(content)
-            writer.write(ACCEPTED if self._take(info) else UNKNOWN_KERNEL)
+            writer.write(ACCEPTED if self._take(content) else UNKNOWN_KERNEL)
             await asyncio.wait_for(writer.drain(), REPORT_TIMEOUT)
-        except (OSError, ValueError, KeyError, TypeError, asyncio.TimeoutError) as error:
-            self.log.warning("A report to the response port could not be read: %s", type(error).__name__)
+        except (OSError, ValueError, asyncio.TimeoutError) as error:
+            self.log.warning("A connection to the response port brought no report: %s", type(error).__name__)
         finally:
             writer.close()
 
-    def _take(self, info: dict[str, Any]) -> bool:
+    def _take(self, content: bytes) -> bool:
+        try:
+            info = self._decode_payload(content)
+        except (ValueError, KeyError, TypeError) as error:
+            # Also a driver whose gateway was killed and started again: that one had another key.
+            self.log.warning("A report to the response port can't be read: %s", type(error).__name__)
+            return False
         waiting = self._response_registry.get(info.get("kernel_id"))
         if waiting is None or waiting.is_set():
             self.log.warning("A driver reported for a kernel that is not being started.")

@@ -100,7 +100,7 @@ class Stack:
 
     def stop_all(self) -> None:
         """Stop the gateway, then YARN, in whatever state each of them is."""
-        for name in reversed(list(self._processes)):
+        for name in sorted(self._processes, key=lambda one: (one != "gateway", one)):
             self.stop(name)
 
     def log(self, name: str) -> str:
