@@ -1,0 +1,59 @@
+import subprocess
+import sys
+import time
+
+from jeg_plugin.launcher import MAXIMUM_LINE, MAXIMUM_LINES, Launcher
+
+
+def launched(program):
+    return Launcher(
+        subprocess.Popen(
+            [sys.executable, "-c", program], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True
+        )
+    )
+
+
+def ended(launcher):
+    deadline = time.monotonic() + 10
+    while launcher.exit_code is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    return launcher.exit_code
+
+
+def test_its_last_words_are_kept():
+    launcher = launched("import sys; print('why', file=sys.stderr); sys.exit(3)")
+    assert ended(launcher) == 3
+    assert launcher.output() == "why"
+
+
+def test_endless_words_are_bounded():
+    launcher = launched(
+        "import sys\nfor n in range(100000): print(n, 'x' * 50, file=sys.stderr)\nsys.stderr.write('y' * 10**6)"
+    )
+    assert ended(launcher) == 0
+    lines = launcher.output().splitlines()
+    assert len(lines) <= MAXIMUM_LINES
+    assert all(len(line) <= MAXIMUM_LINE for line in lines)
+    assert lines[-1].endswith("y")
+
+
+def test_its_end_ends_its_children():
+    program = "import subprocess, time; subprocess.Popen(['sleep', '60']); time.sleep(60)"
+    launcher = launched(program)
+    time.sleep(0.3)
+    launcher.end()
+    assert launcher.exit_code is not None
+    # The child held the other end of the pipe.
+    assert launcher.output() == ""
+    assert not launcher._reader.is_alive()
+
+
+def test_a_stubborn_one_is_killed():
+    launcher = launched("import signal, time; signal.signal(15, signal.SIG_IGN); time.sleep(60)")
+    time.sleep(0.5)
+    began = time.monotonic()
+    launcher.end(grace=0.5)
+    assert launcher.exit_code == -9
+    assert time.monotonic() - began < 5
+    launcher.end()
