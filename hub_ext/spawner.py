@@ -90,6 +90,14 @@ class RemoteKernelMixin(Configurable):
         help="Of several groups of a person count the one that allows least, not the one that allows most.",
     ).tag(config=True)
 
+    server_extension = Bool(
+        False,
+        help="""
+        Switch on `hub_ext.singleuser` in the notebook server, which needs this package in the notebook server's image.
+        Without it Jupyter Server writes the server's own Hub token into the server's log when a kernel starts.
+        """,
+    ).tag(config=True)
+
     resolve_timeout = Int(10, help="Seconds for an async `gateway_url` before the start is refused.").tag(config=True)
 
     if TYPE_CHECKING:  # what the spawner class after this mixin has
@@ -169,6 +177,13 @@ class RemoteKernelMixin(Configurable):
             self.cpu_limit = _lowest(self.cpu_limit, cores)
             self.cpu_guarantee = _within_limit(self.cpu_guarantee, self.cpu_limit)
 
+    def get_args(self) -> list[str]:
+        """Add what switches our server extension on."""
+        args: list[str] = super().get_args()  # type: ignore[misc]  # the spawner class after this mixin has it
+        if self.server_extension:
+            args.append('--ServerApp.jpserver_extensions={"hub_ext.singleuser": True}')
+        return args
+
     def get_env(self) -> dict[str, Any]:
         """Add the gateway to the server's environment; a site's own `environment` can't replace it."""
         env: dict[str, Any] = super().get_env()  # type: ignore[misc]  # the spawner class after this mixin has it
@@ -181,6 +196,10 @@ class RemoteKernelMixin(Configurable):
 
 class RemoteKernelLocalSpawner(RemoteKernelMixin, SimpleLocalProcessSpawner):
     """Notebook servers as processes of this machine, for the embedded platform; people need no system account."""
+
+    @default_of("server_extension")
+    def _default_server_extension(self) -> bool:
+        return True  # it runs in the Python in which this package is installed
 
     async def start(self) -> Any:
         await self.prepare_remote_kernels()

@@ -99,6 +99,10 @@ def test_log_in_start_run_interrupt_restart_shut_down(platform, lab):
     assert kernel["id"] not in [one["id"] for one in platform.person("alice").kernels()]
 
 
+def ids(platform):
+    return {kernel["id"] for kernel in platform.person("alice").kernels()}
+
+
 NOTEBOOK = [
     (
         "from pyspark.sql import functions as F\n"
@@ -119,14 +123,17 @@ NOTEBOOK = [
 
 
 def test_a_notebook_of_real_cells_runs_to_its_end(platform, lab):
+    before = ids(platform)
     lab.open_notebook("Spark (Python)")
+    (kernel,) = ids(platform) - before
     for code, expected in NOTEBOOK:
         cell = lab.type_cell(code)
         expect(cell.locator(".jp-Cell-outputArea")).to_contain_text(expected, timeout=120 * SECONDS)
     plot = lab.type_cell("import matplotlib.pyplot as plt\nplt.plot([1, 3, 2]);")
     expect(plot.locator(".jp-OutputArea-output img")).to_be_visible(timeout=60 * SECONDS)
     lab.kernel_menu("shutdown")
-    wait_for(lambda: not platform.person("alice").kernels(), 20, what="the kernel's end")
+    wait_for(lambda: kernel not in ids(platform), 20, what="the kernel's end")
+    wait_for(lambda: not platform.running_applications(kernel), 20, what="the application's end")
 
 
 def test_a_refused_start_reads_well_in_labs_dialog(platform, lab):
