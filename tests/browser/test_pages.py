@@ -62,6 +62,18 @@ def kernel(platform):
     wait_for(lambda: not platform.running_applications(client.kernel_id), 30, what="the application's end")
 
 
+@pytest.fixture(scope="module")
+def busy_cluster(platform):
+    """Spark kernels of two people, each with its notebook connected."""
+    clients = [platform.person(name).start("spark_python") for name in ("alice", "bob")]
+    for client in clients:
+        client.wait_idle()
+    yield clients
+    for client in clients:
+        client.request("DELETE", f"kernels/{client.kernel_id}")
+    wait_for(lambda: not platform.running_applications(), 60, what="an empty cluster")
+
+
 def row_of(page, kernel_id):
     """Return a kernel's line in the table."""
     return page.locator("tr", has=page.locator(f"#stop-{kernel_id}"))
@@ -310,8 +322,13 @@ def test_the_keyboard_is_enough(platform, logged_in, kernel):
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_pages_fit_every_screen(platform, logged_in, kernel, theme):
+def test_pages_fit_every_screen(platform, logged_in, busy_cluster, kernel, theme):
     page = logged_in("alice", color_scheme=theme)
+    for one in (busy_cluster[0], kernel):
+        expect(row_of(page, one.kernel_id)).to_contain_text("idle", timeout=30 * SECONDS)
+    expect(page.get_by_role("region", name="Memory", exact=True)).to_contain_text(
+        "you 3.0 GB · others 2.0 GB", timeout=30 * SECONDS
+    )
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": 900})
         for name, path in PAGES.items():

@@ -220,6 +220,7 @@ def test_a_restarted_kernel_shows_its_newest_application():
             {"state": "ACCEPTED", "containers": 1},
             ("starting", "waiting", "YARN has given the driver its container"),
         ),
+        ({"state": "busy"}, {"state": "ACCEPTED", "containers": 1}, ("busy", "working", "")),
         ({"state": "new-word"}, {}, ("new-word", "waiting", "")),
     ],
 )

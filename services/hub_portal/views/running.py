@@ -118,7 +118,8 @@ def state_words(kernel: RunningKernel, application: Application | None, known: b
         # Enterprise Gateway learns of a kernel's state from its messages: before the first one it says "starting".
         ready = kernel.state in ("starting", "idle")
         return ("idle", "ok", NOBODY) if ready else (words, level, NOBODY)
-    if application.state == "RUNNING":
+    if application.state == "RUNNING" or kernel.state in ("idle", "busy"):
+        # The kernel's own word is newer than the snapshot of the cluster.
         return words, level, ""
     if application.containers:
         return "starting", "waiting", "YARN has given the driver its container"
