@@ -67,7 +67,6 @@ def kernel_json(layout: Layout, block: dict[str, Any]) -> dict[str, Any]:
         "env": {},
         "metadata": {
             "process_proxy": {"class_name": PROXY_CLASS, "config": {}},
-            "debugger": True,
             METADATA_KEY: block,
         },
     }

@@ -27,6 +27,9 @@ class YarnKernelManager(RemoteKernelManager):
     async def restart_kernel(self, now: bool = False, **kwargs: Any) -> None:
         """Restart the kernel; if that fails by itself (`now`), it is over and its clients hear so."""
         self.ready = asyncio.get_running_loop().create_future()
+        if self.mapping_kernel_manager is not None:
+            # What the old driver said while nobody was connected carries the old driver's signature.
+            self.mapping_kernel_manager.stop_buffering(self.kernel_id)
         try:
             await super().restart_kernel(now, **kwargs)
         except BaseException as error:

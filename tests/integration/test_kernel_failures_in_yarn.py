@@ -2,6 +2,7 @@
 
 import json
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -265,6 +266,20 @@ def test_without_a_resource_manager_the_answer_says_so(stack):
     kernel = stack.start_kernel("python_yarn")
     assert kernel.run("1 + 1") == "2"
     kernel.delete()
+
+
+def test_the_gateway_needs_no_address_but_loopback(stack):
+    program = (
+        "from jupyter_client import localinterfaces as interfaces\n"
+        "assert interfaces.local_ips() is not None\n"
+        "interfaces.PUBLIC_IPS.clear()\n"
+        "import jeg_plugin.app\n"
+        "from enterprise_gateway.services.processproxies import processproxy, yarn\n"
+        "print(processproxy.local_ip, yarn.local_ip)\n"
+    )
+    argv = [str(stack.layout.enterprise_gateway_python), "-I", "-c", program]
+    result = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+    assert (result.stdout, result.returncode) == ("127.0.0.1 127.0.0.1\n", 0), result.stderr
 
 
 def test_no_token_in_any_log_or_command_line(stack):

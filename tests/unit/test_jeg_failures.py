@@ -6,8 +6,9 @@ from jeg_plugin import failures
 
 CLIENT_TEXTS = [
     (
-        'Exception in thread "main" java.lang.IllegalArgumentException: Required AM memory (8192+819 MB) is above the max '
-        "threshold (4096 MB) of this cluster! Please check the values of 'yarn.scheduler.maximum-allocation-mb'",
+        'Exception in thread "main" java.lang.IllegalArgumentException: Required AM memory (8192+819 MB) is '
+        "above the max threshold (4096 MB) of this cluster! Please check the values of "
+        "'yarn.scheduler.maximum-allocation-mb'",
         "driver-too-large",
         "The driver needs 8192 MB and 819 MB beside it; the cluster's largest container has 4096 MB.",
     ),
@@ -80,7 +81,7 @@ APPLICATIONS = [
         "FAILED",
         "Application application_1_1 failed 1 times due to AM Container for appattempt exited with exitCode: -104\n"
         "Failing this attempt.Diagnostics: Container [pid=7,containerID=container_1] is running 1158967296B beyond the "
-        "'PHYSICAL' memory limit. Current usage: 1.8 GB of 768 MB physical memory used; 5.0 GB of 1.6 GB virtual memory used.",
+        "'PHYSICAL' memory limit. Current usage: 1.8 GB of 768 MB physical memory used; 5.0 GB of 1.6 GB virtual",
         "driver-out-of-memory",
         "The driver was ended because it used 1.8 GB of its 768 MB memory.",
     ),
