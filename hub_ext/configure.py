@@ -97,6 +97,7 @@ def configure(
         user_domain=user_domain,
         gateway_url=f"{gateway_address.rstrip('/')}{base_url}services/gateway",
         service_config=service_config,
+        template_paths=_listed(c.JupyterHub, "template_paths"),
     )
     environment = dict(service_environment or {})
     _add_service(c, "gateway", gateway_address, commands["gateway"] if managed else None, environment, display=False)
@@ -113,6 +114,7 @@ def configure(
             "read:servers!user",
             "read:users:groups!user",
             KERNELS_ADMIN_SCOPE,
+            "admin-ui",
         ],
     )
     # Set, not extended: the Hub looks in its own folder last only when the list names other folders itself.
@@ -130,6 +132,7 @@ def _commands(
     user_domain: str,
     gateway_url: str,
     service_config: str,
+    template_paths: list[str],
 ) -> dict[str, list[str]]:
     """Build the services' argument lists. No secret is among them."""
     if urlparse(database_url).password:
@@ -157,6 +160,7 @@ def _commands(
             f"--HubPortal.gateway_url={gateway_url}",
             f"--HubPortal.edge_url={edge_url}",
             f"--HubPortal.user_domain={user_domain}",
+            *(f"--HubPortal.template_paths={path}" for path in template_paths),
             *file,
         ],
     }

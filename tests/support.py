@@ -122,7 +122,7 @@ class Person:
 
     def hub(self, method, path, **more):
         """Call the Hub's API as the logged-in browser."""
-        xsrf = next(c.value for c in self.session.cookies if c.name == "_xsrf" and c.path == "/hub/")
+        xsrf = next(c.value for c in self.session.cookies if c.name == "_xsrf" and c.path.endswith("/hub/"))
         return self.session.request(
             method, f"{self.platform.url}/hub/api{path}", headers={"X-XSRFToken": xsrf}, timeout=TIMEOUT, **more
         )
@@ -130,7 +130,7 @@ class Person:
     def token(self, *scopes):
         """Make an API token with these scopes (by default: what a person's own programs need)."""
         wanted = list(scopes) or ["access:services!service=gateway", "read:users:groups!user", "read:users:name!user"]
-        answer = self.hub("POST", f"/users/{self.name}/tokens", json={"scopes": wanted, "note": "test"})
+        answer = self.hub("POST", f"/users/{quote(self.name)}/tokens", json={"scopes": wanted, "note": "test"})
         assert answer.status_code == 201, answer.text
         return answer.json()["token"], answer.json()["id"]
 
@@ -154,16 +154,16 @@ class Person:
         return answer.json()
 
     def start_server(self):
-        answer = self.hub("POST", f"/users/{self.name}/server")
+        answer = self.hub("POST", f"/users/{quote(self.name)}/server")
         assert answer.status_code in {201, 202, 400}, answer.text
         return wait_for(self.server, 60, what=f"the notebook server of {self.name}")
 
     def server(self):
         """Return the ready notebook server's address, or None."""
-        answer = self.hub("GET", f"/users/{self.name}").json()
+        answer = self.hub("GET", f"/users/{quote(self.name)}").json()
         server = (answer.get("servers") or {}).get("")
         return server["url"] if server and server["ready"] else None
 
     def stop_server(self):
-        self.hub("DELETE", f"/users/{self.name}/server")
+        self.hub("DELETE", f"/users/{quote(self.name)}/server")
         wait_for(lambda: not self.server(), 60, what="the notebook server's end")

@@ -67,6 +67,7 @@ def test_what_a_site_has_already_stays_and_is_extended():
     assert named(roles(c), "mine") == {"name": "mine", "scopes": []}
     assert named(roles(c), "remote-kernels-admin")["users"] == ["root2"]
     assert c.JupyterHub.template_paths[0] == "/site/templates"
+    assert "--HubPortal.template_paths=/site/templates" in named(services(c), "portal")["command"]
     assert c.JupyterHub.template_vars["logo"] == "x"
     assert set(c.JupyterHub.custom_scopes) == {"custom:site:x", "custom:kernels:admin"}
     assert c.JupyterHub.default_url == "/hub/home"
