@@ -112,7 +112,7 @@ def as_json(error: PublicError) -> dict[str, Any]:
     return {
         "code": error.code,
         "message": dialog_text(error),
-        "reason": "",
+        "reason": error.code,
         "text": error.message,
         "details": list(error.details),
         "remedy": error.remedy,

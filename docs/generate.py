@@ -1,0 +1,77 @@
+"""Write docs/reference from the help texts in the code: ``make docs``."""
+
+import inspect
+import sys
+import textwrap
+from pathlib import Path
+
+from traitlets import TraitType
+from traitlets.config import Configurable
+
+from hadoop_edge.app import HadoopEdge
+from hub_ext.configure import configure
+from hub_ext.limits import FIELDS
+from hub_ext.spawner import RemoteKernelMixin
+from hub_ext.web.service import Service
+from hub_gateway.app import HubGateway
+from hub_portal.app import HubPortal
+
+REFERENCE = Path(__file__).parent / "reference"
+NOTICE = "<!-- Written by docs/generate.py from the code; change the help texts there. -->\n"
+
+
+def pages() -> dict[str, str]:
+    """Return every page's file name and text."""
+    return {
+        "spawner.md": _page("The spawner", [RemoteKernelMixin]),
+        "gateway.md": _page("The gateway", [HubGateway]),
+        "portal.md": _page("The portal", [HubPortal]),
+        "edge.md": _page("The edge service", [HadoopEdge]),
+        "services.md": _page("What every service takes", [Service]),
+        "limits.md": _limits(),
+        "configure.md": f"{NOTICE}\n# hub_ext.configure\n\n```\n{inspect.getdoc(configure)}\n```\n",
+    }
+
+
+def _page(title: str, classes: list[type[Configurable]]) -> str:
+    parts = [NOTICE, f"# {title}\n"]
+    for cls in classes:
+        parts.append(f"{inspect.getdoc(cls)}\n")
+        traits = cls.class_own_traits(config=True)
+        parts += [_trait(cls, name, trait) for name, trait in sorted(traits.items())]
+    return "\n".join(parts)
+
+
+def _trait(cls: type[Configurable], name: str, trait: TraitType) -> str:
+    help_text = textwrap.dedent(str(trait.help)).strip()
+    shown = trait.default_value_repr() if not callable(getattr(cls, f"_default_{name}", None)) else "see the text"
+    return f"## `c.{cls.__name__}.{name}`\n\n{type(trait).__name__}, default `{shown}`\n\n{help_text}\n"
+
+
+def _limits() -> str:
+    rows = "\n".join(f"| `{field.name}` | {field.unit} | {field.help} |" for field in FIELDS.values())
+    return (
+        f"{NOTICE}\n# Limits\n\n"
+        "A limit is missing (inherited), 0, a number, or `unlimited`: three different things. Each is resolved on its own: "
+        "the user's value, else the least restrictive of the groups, else the default.\n\n"
+        f"| name | unit | what it limits |\n|---|---|---|\n{rows}\n"
+    )
+
+
+def main() -> int:
+    """Write the pages; with ``--check`` only say which ones differ."""
+    REFERENCE.mkdir(exist_ok=True)
+    differing = []
+    for name, text in pages().items():
+        path = REFERENCE / name
+        if path.exists() and path.read_text() == text:
+            continue
+        differing.append(name)
+        if "--check" not in sys.argv:
+            path.write_text(text)
+    print("\n".join(differing) or "The reference is up to date.")
+    return 1 if differing and "--check" in sys.argv else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
