@@ -52,8 +52,8 @@ def _limits() -> str:
     rows = "\n".join(f"| `{field.name}` | {field.unit} | {field.help} |" for field in FIELDS.values())
     return (
         f"{NOTICE}\n# Limits\n\n"
-        "A limit is missing (inherited), 0, a number, or `unlimited`: three different things. Each is resolved on its own: "
-        "the user's value, else the least restrictive of the groups, else the default.\n\n"
+        "A limit is missing (inherited), 0, a number, or `unlimited`: three different things. Each is resolved on "
+        "its own: the user's value, else the least restrictive of the groups, else the default.\n\n"
         f"| name | unit | what it limits |\n|---|---|---|\n{rows}\n"
     )
 
