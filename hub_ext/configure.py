@@ -7,8 +7,9 @@ from typing import Any
 from urllib.parse import urlparse
 
 import jupyterhub
-from traitlets.config import LazyConfigValue
 
+from .hub_config import admins, base_url, extend_list, extend_set, listed, update_dict
+from .secrets import read_secret
 from .web.identity import KERNELS_ADMIN_SCOPE
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -25,8 +26,15 @@ SPAWNERS = {
 }
 
 
-class ConfigurationError(Exception):
-    """The Hub can't work like this; the message says what to change."""
+#: What each managed service has to know and must not find among its arguments.
+SECRETS = {
+    "gateway": ("HUB_EXT_EDGE_TOKEN", "HUB_EXT_ENTERPRISE_GATEWAY_TOKEN"),
+    "portal": ("HUB_EXT_EDGE_TOKEN",),
+}
+
+
+class ConfigurationError(SystemExit):
+    """The Hub can't work like this. It ends with the message, which says what to change, and without a traceback."""
 
 
 def configure(
@@ -87,26 +95,34 @@ def configure(
         "portal_address": portal_address,
     }.items():
         _require_http(name, url)
-    base_url = _base_url(c)
-    _configure_spawner(c, gateway_url or f"{gateway_address.rstrip('/')}{base_url}services/gateway", user_domain)
+    base = base_url(c)
+    _configure_spawner(c, gateway_url or f"{gateway_address.rstrip('/')}{base}services/gateway", user_domain)
     _add_roles(c)
     commands = _commands(
         enterprise_gateway_url=enterprise_gateway_url,
         edge_url=edge_url,
-        database_url=database_url,
         user_domain=user_domain,
-        gateway_url=f"{gateway_address.rstrip('/')}{base_url}services/gateway",
+        gateway_url=f"{gateway_address.rstrip('/')}{base}services/gateway",
         service_config=service_config,
-        template_paths=_listed(c.JupyterHub, "template_paths"),
+        template_paths=listed(c.JupyterHub, "template_paths"),
     )
-    environment = dict(service_environment or {})
-    _add_service(c, "gateway", gateway_address, commands["gateway"] if managed else None, environment, display=False)
+    given = dict(service_environment or {})
+    if managed:
+        _require_secrets(given)
+    _add_service(
+        c,
+        "gateway",
+        gateway_address,
+        commands["gateway"] if managed else None,
+        _own(given, "gateway", {"HUB_EXT_DATABASE_URL": database_url}),
+        display=False,
+    )
     _add_service(
         c,
         "portal",
         portal_address,
         commands["portal"] if managed else None,
-        environment,
+        _own(given, "portal"),
         display=False,
         oauth_no_confirm=True,
         oauth_client_allowed_scopes=[
@@ -118,27 +134,22 @@ def configure(
         ],
     )
     # Set, not extended: the Hub looks in its own folder last only when the list names other folders itself.
-    c.JupyterHub.template_paths = [*_listed(c.JupyterHub, "template_paths"), str(TEMPLATES)]
-    _update_dict(c.JupyterHub, "template_vars", {"remote_kernels_portal_url": f"{base_url}services/portal/"})
+    c.JupyterHub.template_paths = [*listed(c.JupyterHub, "template_paths"), str(TEMPLATES)]
+    update_dict(c.JupyterHub, "template_vars", {"remote_kernels_portal_url": f"{base}services/portal/"})
     if landing_page and "default_url" not in c.JupyterHub:
-        c.JupyterHub.default_url = f"{base_url}services/portal/"
+        c.JupyterHub.default_url = f"{base}services/portal/"
 
 
 def _commands(
     *,
     enterprise_gateway_url: str,
     edge_url: str,
-    database_url: str,
     user_domain: str,
     gateway_url: str,
     service_config: str,
     template_paths: list[str],
 ) -> dict[str, list[str]]:
     """Build the services' argument lists. No secret is among them."""
-    if urlparse(database_url).password:
-        database: list[str] = []  # a password does not go into arguments: HUB_EXT_DATABASE_URL carries it
-    else:
-        database = [f"--HubGateway.database_url={database_url}"]
     file = [f"--config={service_config}"] if service_config else []
     return {
         "gateway": [
@@ -149,7 +160,6 @@ def _commands(
             f"--HubGateway.enterprise_gateway_url={enterprise_gateway_url}",
             f"--HubGateway.edge_url={edge_url}",
             f"--HubGateway.user_domain={user_domain}",
-            *database,
             *file,
         ],
         "portal": [
@@ -201,7 +211,7 @@ def _require_mixin(chosen: type) -> None:
 def _add_roles(c: Any) -> None:
     """Give everyone access to the two services and administrators theirs; extend what is there."""
     everyone = ["access:services!service=gateway", "access:services!service=portal"]
-    roles = _listed(c.JupyterHub, "load_roles")
+    roles = listed(c.JupyterHub, "load_roles")
     own = next((role for role in roles if role.get("name") == "user"), None)
     if own is not None:
         own["scopes"] = [
@@ -209,10 +219,10 @@ def _add_roles(c: Any) -> None:
             *(s for s in everyone if s not in own.get("scopes", [])),
         ]
     elif jupyterhub.version_info[0] >= 6:
-        _extend_set(c.JupyterHub, "extra_user_scopes", everyone)
+        extend_set(c.JupyterHub, "extra_user_scopes", everyone)
     else:
-        _extend_list(c.JupyterHub, "load_roles", [{"name": "user", "scopes": ["self", *everyone]}])
-    _update_dict(
+        extend_list(c.JupyterHub, "load_roles", [{"name": "user", "scopes": ["self", *everyone]}])
+    update_dict(
         c.JupyterHub,
         "custom_scopes",
         {KERNELS_ADMIN_SCOPE: {"description": "See and stop everyone's kernels on the Hadoop cluster"}},
@@ -223,17 +233,10 @@ def _add_roles(c: Any) -> None:
         {
             "name": "remote-kernels-admin",
             "scopes": [KERNELS_ADMIN_SCOPE, *everyone],
-            "users": sorted(_admins(c)),
+            "users": sorted(admins(c)),
         },
     ]
-    _extend_list(c.JupyterHub, "load_roles", [role for role in added if role["name"] not in names])
-
-
-def _admins(c: Any) -> set[str]:
-    value = c.Authenticator.admin_users if "admin_users" in c.Authenticator else set()
-    if isinstance(value, LazyConfigValue):
-        value = value.to_dict().get("update", set())
-    return set(value)
+    extend_list(c.JupyterHub, "load_roles", [role for role in added if role["name"] not in names])
 
 
 def _add_service(
@@ -242,14 +245,14 @@ def _add_service(
     definition: dict[str, Any] = {"name": name, "url": url, **more}
     if command:
         definition |= {"command": command, "environment": environment}
-    existing = next((one for one in _listed(c.JupyterHub, "services") if one.get("name") == name), None)
+    existing = next((one for one in listed(c.JupyterHub, "services") if one.get("name") == name), None)
     if existing is None:
         if not command:
             raise ConfigurationError(
                 f"The service '{name}' is not managed by the Hub, so c.JupyterHub.services needs an entry "
                 f"with its name and api_token before configure() is called."
             )
-        _extend_list(c.JupyterHub, "services", [definition])
+        extend_list(c.JupyterHub, "services", [definition])
         return
     if "url" in existing or "command" in existing:
         raise ConfigurationError(
@@ -259,47 +262,26 @@ def _add_service(
     existing.update(definition)
 
 
-def _base_url(c: Any) -> str:
-    """Return the Hub's base path with a slash at both ends."""
-    base = c.JupyterHub.base_url if "base_url" in c.JupyterHub else "/"
-    if "bind_url" in c.JupyterHub:
-        base = urlparse(c.JupyterHub.bind_url).path or base
-    return "/" + str(base).strip("/") + "/" if str(base).strip("/") else "/"
+def _own(given: dict[str, str], service: str, more: dict[str, str] | None = None) -> dict[str, str]:
+    """Return a service's environment: what the site gave, without the secrets of the other service."""
+    foreign = {name for names in SECRETS.values() for name in names} - set(SECRETS[service])
+    hidden = foreign | {f"{name}_FILE" for name in foreign}
+    return {name: value for name, value in given.items() if name not in hidden} | (more or {})
+
+
+def _require_secrets(given: dict[str, str]) -> None:
+    for name in SECRETS["gateway"]:
+        try:
+            found = read_secret(name, given)
+        except ValueError as error:
+            raise ConfigurationError(f"configure(service_environment=…): {error}.") from error
+        if not found:
+            raise ConfigurationError(
+                f"configure(service_environment=…) lacks {name}: give the secret, or its file as {name}_FILE."
+            )
 
 
 def _require_http(name: str, url: str) -> None:
     parsed = urlparse(url)
     if parsed.scheme not in {"http", "https"} or not parsed.hostname:
         raise ConfigurationError(f"configure({name}={url!r}): this has to be an http:// or https:// address.")
-
-
-def _listed(section: Any, name: str) -> list[Any]:
-    """Return the entries that a config list has so far; the entries themselves, not copies."""
-    if name not in section:
-        return []
-    value = section[name]
-    if isinstance(value, LazyConfigValue):
-        parts = value.to_dict()
-        return [*parts.get("prepend", []), *parts.get("extend", [])]
-    return list(value)
-
-
-def _extend_list(section: Any, name: str, items: list[Any]) -> None:
-    if name in section and not isinstance(section[name], LazyConfigValue):
-        section[name] = [*section[name], *items]
-    else:
-        section[name].extend(items)
-
-
-def _extend_set(section: Any, name: str, items: list[str]) -> None:
-    if name in section and not isinstance(section[name], LazyConfigValue):
-        section[name] = {*section[name], *items}
-    else:
-        section[name].update(set(items))
-
-
-def _update_dict(section: Any, name: str, items: dict[str, Any]) -> None:
-    if name in section and not isinstance(section[name], LazyConfigValue):
-        section[name] = {**section[name], **items}
-    else:
-        section[name].update(items)

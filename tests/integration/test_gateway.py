@@ -156,11 +156,11 @@ def test_half_a_handshake_gets_an_answer(platform, alice, kernel, missing):
 
 def test_a_request_that_stalls_in_its_head_is_closed(platform):
     address = urlparse(platform.gateway)
-    with socket.create_connection((address.hostname, address.port), timeout=30) as connection:
+    with socket.create_connection((address.hostname, address.port), timeout=60) as connection:
         connection.sendall(b"GET /services/gateway/user/alice/api/kernels HTTP/1.1\r\nHost: x\r\n")
         began = time.monotonic()
         assert connection.recv(100) == b""
-        assert time.monotonic() - began < 15
+        assert time.monotonic() - began < 20 + 10  # header_timeout of the tests' platform, and a busy machine
 
 
 def test_a_revoked_token_ends_its_socket_and_its_requests(platform, alice, kernel):

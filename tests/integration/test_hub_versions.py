@@ -204,3 +204,22 @@ def test_people_with_mail_addresses_go_all_the_way_where_the_domain_is_set(platf
         assert "only names that end in @corp.com" in json.dumps(refused.json())
     finally:
         site.stop()
+
+
+@pytest.mark.parametrize("version", sorted(VERSIONS))
+def test_a_hub_that_cannot_work_ends_with_a_sentence(tmp_path, version):
+    config = tmp_path / "config.py"
+    config.write_text(
+        "import hub_ext\nc = get_config()\nhub_ext.configure(c, enterprise_gateway_url='eg:8888', "
+        "edge_url='http://127.0.0.1:1', database_url='sqlite:////x')\n"
+    )
+    ended = subprocess.run(
+        [str(VERSIONS[version]), "-m", "jupyterhub", "-f", str(config)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert ended.returncode == 1
+    assert "enterprise_gateway_url='eg:8888'): this has to be an http:// or https:// address." in ended.stderr
+    assert "Traceback" not in ended.stderr

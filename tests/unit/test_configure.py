@@ -11,6 +11,7 @@ WIRING = {
     "enterprise_gateway_url": "http://eg.test:8888",
     "edge_url": "http://edge.test:8899",
     "database_url": "sqlite:////data/x.sqlite",
+    "service_environment": {"HUB_EXT_EDGE_TOKEN": "geheim-edge", "HUB_EXT_ENTERPRISE_GATEWAY_TOKEN": "geheim-eg"},
 }
 SIX = jupyterhub.version_info[0] >= 6
 
@@ -108,7 +109,16 @@ def test_a_base_path_is_part_of_every_address():
 def test_a_database_password_does_not_go_into_arguments():
     c = Config()
     configure(c, **{**WIRING, "database_url": "postgresql://u:geheim@db/x"})
-    assert "geheim" not in str(services(c))
+    gateway, portal = named(services(c), "gateway"), named(services(c), "portal")
+    assert gateway["environment"]["HUB_EXT_DATABASE_URL"] == "postgresql://u:geheim@db/x"
+    assert "geheim" not in str(gateway["command"] + portal["command"])
+
+
+def test_a_service_gets_no_secret_that_it_does_not_need():
+    c = Config()
+    configure(c, **WIRING)
+    assert named(services(c), "portal")["environment"] == {"HUB_EXT_EDGE_TOKEN": "geheim-edge"}
+    assert named(services(c), "gateway")["environment"]["HUB_EXT_ENTERPRISE_GATEWAY_TOKEN"] == "geheim-eg"
 
 
 @pytest.mark.parametrize(
@@ -117,6 +127,11 @@ def test_a_database_password_does_not_go_into_arguments():
         ({"edge_url": "edge:8899"}, "edge_url"),
         ({"enterprise_gateway_url": ""}, "enterprise_gateway_url"),
         ({"managed": False}, "api_token"),
+        ({"service_environment": {}}, "HUB_EXT_EDGE_TOKEN"),
+        (
+            {"service_environment": {"HUB_EXT_EDGE_TOKEN": "x", "HUB_EXT_ENTERPRISE_GATEWAY_TOKEN_FILE": "/nowhere"}},
+            "/nowhere, which can't be read",
+        ),
     ],
 )
 def test_what_cannot_work_is_said_in_a_sentence(change, words):
