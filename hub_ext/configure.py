@@ -227,7 +227,6 @@ def _add_roles(c: Any) -> None:
         "custom_scopes",
         {KERNELS_ADMIN_SCOPE: {"description": "See and stop everyone's kernels on the Hadoop cluster"}},
     )
-    names = {str(role.get("name")) for role in roles}
     added: list[dict[str, Any]] = [
         {"name": "remote-kernels-gateway", "scopes": ["list:users", "read:servers"], "services": ["gateway"]},
         {
@@ -236,7 +235,19 @@ def _add_roles(c: Any) -> None:
             "users": sorted(admins(c)),
         },
     ]
-    extend_list(c.JupyterHub, "load_roles", [role for role in added if role["name"] not in names])
+    present = {str(role.get("name")): role for role in roles}
+    for role in added:
+        if role["name"] in present:
+            _merge_role(present[role["name"]], role)
+        else:
+            extend_list(c.JupyterHub, "load_roles", [role])
+
+
+def _merge_role(present: dict[str, Any], ours: dict[str, Any]) -> None:
+    """Add to a role that the site has begun what it needs to be ours."""
+    for key, values in ours.items():
+        if key != "name":
+            present[key] = [*present.get(key, []), *(value for value in values if value not in present.get(key, []))]
 
 
 def _add_service(

@@ -3,7 +3,7 @@
 from typing import Any
 from urllib.parse import urlparse
 
-from traitlets.config import LazyConfigValue
+from traitlets.config import Config, LazyConfigValue
 
 
 def base_url(c: Any) -> str:
@@ -15,10 +15,13 @@ def base_url(c: Any) -> str:
 
 
 def admins(c: Any) -> set[str]:
-    value = c.Authenticator.admin_users if "admin_users" in c.Authenticator else set()
-    if isinstance(value, LazyConfigValue):
-        value = value.to_dict().get("update", set())
-    return set(value)
+    """Return the administrators that the configuration names, under whichever authenticator class it does so."""
+    found: set[str] = set()
+    for name, section in c.items():
+        if name.endswith("Authenticator") and isinstance(section, Config) and "admin_users" in section:
+            value = section["admin_users"]
+            found.update(value.to_dict().get("update", set()) if isinstance(value, LazyConfigValue) else value)
+    return found
 
 
 def listed(section: Any, name: str) -> list[Any]:

@@ -35,7 +35,7 @@ def cluster_user(hub_name: str, user_domain: str = "") -> str:
     hub_name : str
         The name as JupyterHub has it.
     user_domain : str
-        When set, only names that end in ``@user_domain`` pass, and lose that ending. Two Hub users can
+        When set, only names that end in exactly ``@user_domain`` pass, and lose that ending. Two Hub users can
         therefore never become the same cluster user.
 
     Returns
@@ -50,8 +50,8 @@ def cluster_user(hub_name: str, user_domain: str = "") -> str:
     """
     short = hub_name
     if user_domain:
-        ending = "@" + user_domain.lower().lstrip("@")
-        if not hub_name.lower().endswith(ending):
+        ending = "@" + user_domain.lstrip("@")
+        if not hub_name.endswith(ending):
             raise _not_usable(hub_name, f"only names that end in {ending} have an account there")
         short = hub_name[: -len(ending)]
     if re.fullmatch(CLUSTER_USER_PATTERN, short):

@@ -44,4 +44,7 @@ def _jupyter_server_extension_points() -> list[dict[str, str]]:
 
 
 def _load_jupyter_server_extension(server: Any) -> None:
-    server.log.addFilter(SecretFilter(os.environ))
+    secrets = SecretFilter(os.environ)
+    server.log.addFilter(secrets)
+    for handler in server.log.handlers:  # what other loggers pass on
+        handler.addFilter(secrets)

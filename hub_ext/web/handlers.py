@@ -73,7 +73,7 @@ class JSONHandler(BaseHandler):
             return {}
         try:
             value = json.loads(raw)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise PublicError("bad-request", "The request body is not JSON.") from error
         if not isinstance(value, dict):
             raise PublicError("bad-request", "The request body has to be a JSON object.")

@@ -29,10 +29,8 @@ class Service(Application):
     header_timeout = Int(
         60, help="Seconds a client has to send a request's head; a connection that stalls longer is closed."
     ).tag(config=True)
-    maximum_upload_bytes = Int(
-        256 * 1024 * 1024,
-        help="Largest body that is read to its end so that a clear refusal can be sent; a larger one is cut off.",
-    ).tag(config=True)
+    maximum_body_bytes = Int(1024 * 1024, help="Largest body of a request.").tag(config=True)
+    body_timeout = Int(60, help="Seconds in which a request's body has to arrive.").tag(config=True)
 
     aliases = {"config": "Service.config_file", "ip": "Service.ip", "port": "Service.port"}  # noqa: RUF012 (traitlets' own form)
 
@@ -117,8 +115,8 @@ class Service(Application):
         self._server = HTTPServer(
             self.make_app(),
             idle_connection_timeout=self.header_timeout,
-            max_body_size=self.maximum_upload_bytes,
-            max_buffer_size=self.maximum_upload_bytes,
+            max_body_size=self.maximum_body_bytes,
+            body_timeout=self.body_timeout,
         )
         try:
             self._server.listen(self.port, self.ip)

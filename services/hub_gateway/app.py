@@ -25,7 +25,7 @@ from .handlers.kernels import (
 )
 from .handlers.kernelspecs import KernelspecHandler, KernelspecsHandler, ResourceHandler
 from .hub import notebook_servers
-from .lifecycle import Lifecycle, Settings
+from .lifecycle import ANSWER_MARGIN, Lifecycle, Settings
 from .registry import Registry
 from .sockets import Sockets
 from .upstream import EnterpriseGateway
@@ -68,7 +68,13 @@ class HubGateway(Service):
         always the gateway's own. Do not allow names that the cluster's tools read.
         """,
     ).tag(config=True)
-    maximum_body_bytes = Int(1024 * 1024, help="Largest body of a request.").tag(config=True)
+    maximum_upload_bytes = Int(
+        256 * 1024 * 1024,
+        help="""
+        Largest body that is read to its end, without being kept, so that its sender can be told that it is too large;
+        of a larger one the connection is cut off.
+        """,
+    ).tag(config=True)
     token_cache_seconds = Int(
         60,
         help="Seconds for which the Hub's answer about a token is remembered; a revoked one works that much longer.",
@@ -113,6 +119,7 @@ class HubGateway(Service):
                 upstream=self.upstream,
                 hub_auth=self.hub_auth,
                 maximum_body_bytes=self.maximum_body_bytes,
+                maximum_upload_bytes=self.maximum_upload_bytes,
                 reauthorize_interval=self.reauthorize_interval,
                 connect_timeout=self.connect_timeout,
                 sockets=self.sockets,
@@ -166,6 +173,7 @@ class HubGateway(Service):
             servers,
             interval=self.caretaker_interval,
             grace=self.dead_server_grace,
+            start_timeout=self.launch_timeout + ANSWER_MARGIN,
         )
         self._caretaker = asyncio.create_task(caretaker.run())
 

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection
+from datetime import datetime, timedelta, timezone
 
 from prometheus_client import Counter
 
@@ -11,7 +12,7 @@ from hub_ext.edge import EdgeClient
 from hub_ext.errors import PublicError
 
 from .lifecycle import Lifecycle
-from .registry import RUNNING, Registry
+from .registry import RUNNING, STARTING, Registry
 
 log = logging.getLogger("hub_gateway")
 
@@ -37,6 +38,8 @@ class Caretaker:
         Seconds between two rounds.
     grace : float
         Seconds for which a notebook server must be gone before its kernels are stopped.
+    start_timeout : float
+        Seconds that a start can take at most.
     """
 
     def __init__(
@@ -48,6 +51,7 @@ class Caretaker:
         *,
         interval: float,
         grace: float,
+        start_timeout: float,
     ) -> None:
         self._registry = registry
         self._lifecycle = lifecycle
@@ -55,6 +59,7 @@ class Caretaker:
         self._servers = servers
         self._interval = interval
         self._grace = grace
+        self._start_timeout = start_timeout
         self._missing_since: dict[str, float] = {}
         self._gone_once: set[str] = set()
 
@@ -84,14 +89,23 @@ class Caretaker:
                 REPAIRS.labels(what="orphan").inc()
 
     async def note_vanished(self) -> None:
-        """Record the end of kernels that Enterprise Gateway does not have in two rounds running."""
-        running = [kernel for kernel in await self._registry.alive() if kernel.state == RUNNING]
-        vanished = await self._lifecycle.vanished(running) if running else []
-        for kernel in vanished:
-            if kernel.id in self._gone_once:
+        """Bring the list of kernels in line with Enterprise Gateway's.
+
+        One that it does not have in two rounds running has ended. A start whose gateway died half-way is either there,
+        then it runs, or counts as ended once its time is up.
+        """
+        alive = await self._registry.alive()
+        present = await self._lifecycle.present() if alive else set()
+        oldest = datetime.now(timezone.utc) - timedelta(seconds=self._start_timeout)
+        missing = vanished(alive, present, oldest)
+        for kernel in alive:
+            if kernel.state == STARTING and kernel.id in present and kernel.started_at < oldest:
+                await self._registry.running(kernel.id)
+                REPAIRS.labels(what="half-started").inc()
+            elif kernel.id in missing & self._gone_once:
                 await self._lifecycle.stop(kernel, "it ended in the cluster")
                 REPAIRS.labels(what="vanished").inc()
-        self._gone_once = {kernel.id for kernel in vanished}
+        self._gone_once = missing
 
     async def end_late_applications(self) -> None:
         """End applications of kernels that ended: YARN may accept one after everybody has given up."""
@@ -117,4 +131,13 @@ def still_missing(
         kernel.id: before.get(kernel.id, now)
         for kernel in kernels
         if (kernel.owner, kernel.server or "") not in servers
+    }
+
+
+def vanished(alive: Collection[Kernel], present: Collection[str], oldest: datetime) -> set[str]:
+    """Return the ids of kernels that should be there and are not: running ones, and starts begun before `oldest`."""
+    return {
+        kernel.id
+        for kernel in alive
+        if kernel.id not in present and (kernel.state == RUNNING or kernel.started_at < oldest)
     }

@@ -38,10 +38,12 @@ class UpstreamSide(Side):
         self._buffer = b""
 
     def data_received(self, data: bytes) -> None:
-        if self.head.done():
+        if self.head.done() and self._other is not None:
             super().data_received(data)
             return
         self._buffer += data
+        if self.head.done():
+            return
         end = self._buffer.find(HEAD_END)
         if end >= 0:
             head, early = self._buffer[: end + len(HEAD_END)], self._buffer[end + len(HEAD_END) :]

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import uuid
-from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -112,21 +111,27 @@ class Lifecycle:
         try:
             with START_SECONDS.time():
                 model = await self._upstream.start(body, self._settings.launch_timeout + ANSWER_MARGIN)
-        except (PublicError, asyncio.CancelledError) as error:
-            STARTS.labels(outcome=error.code if isinstance(error, PublicError) else "cancelled").inc()
+            await self._registry.running(kernel_id)
+        except BaseException as error:
+            STARTS.labels(outcome=_outcome(error)).inc()
             log.warning("Start of kernel=%s failed: %s", kernel_id, error)
-            await asyncio.shield(self._undo(kernel_id, person.name, f"start failed: {error}"))
+            await asyncio.shield(self._undo(kernel, f"start failed: {error}"))
             raise
-        await self._registry.running(kernel_id)
         STARTS.labels(outcome="started").inc()
         return described(model, kernel)
 
-    async def _undo(self, kernel_id: str, user: str, reason: str) -> None:
-        await self._registry.ended(kernel_id, reason)
-        try:
-            await self._edge.end_kernel(kernel_id, reason="the kernel could not be started", user=user)
-        except PublicError as error:
-            log.warning("Applications of kernel=%s could not be ended yet: %s", kernel_id, error)
+    async def _undo(self, kernel: Kernel, reason: str) -> None:
+        """End whatever there is of a start that failed; what can't be ended now is the caretaker's."""
+        steps = (
+            self._upstream.delete(kernel.id),
+            self._edge.end_kernel(kernel.id, reason="the kernel could not be started", user=kernel.owner),
+            self._registry.ended(kernel.id, reason),
+        )
+        for step in steps:
+            try:
+                await step
+            except PublicError as error:
+                log.info("After the failed start of kernel=%s: %s", kernel.id, error)
 
     async def owned(self, owner: str, kernel_id: str) -> Kernel:
         """Return the kernel if it belongs to `owner`; the refusal does not tell whether it exists."""
@@ -155,26 +160,38 @@ class Lifecycle:
         return described(model, kernel)
 
     async def stop(self, kernel: Kernel, reason: str) -> None:
-        """End a kernel and whatever YARN still runs of it; one that is gone already is no error."""
+        """End a kernel and whatever YARN still runs of it; one that is gone already is no error.
+
+        Raises
+        ------
+        PublicError
+            Neither Enterprise Gateway nor the edge service could end it: it is still there.
+        """
         log.info("Stopping kernel=%s user=%s: %s", kernel.id, kernel.owner, reason)
-        failure: PublicError | None = None
+        failures: list[PublicError] = []
         try:
             await self._upstream.delete(kernel.id)
         except PublicError as error:
             if error.code != "no-such-kernel":
-                failure = error
+                failures.append(error)
         try:
             await self._edge.end_kernel(kernel.id, reason=reason, user=kernel.owner)
         except PublicError as error:
-            failure = failure or error
-        if failure is not None and failure.code != "edge-unreachable":
-            log.warning("Stop of kernel=%s is not complete: %s", kernel.id, failure)
+            failures.append(error)
+        if len(failures) == 2:
+            raise failures[0]
         await self._registry.ended(kernel.id, reason)
 
-    async def vanished(self, known: Collection[Kernel]) -> list[Kernel]:
-        """Return those of `known` that Enterprise Gateway does not have any more."""
-        present = {model.get("id") for model in await self._upstream.kernels()}
-        return [kernel for kernel in known if kernel.id not in present]
+    async def present(self) -> set[str]:
+        """Return the ids of the kernels that Enterprise Gateway has."""
+        return {str(model.get("id")) for model in await self._upstream.kernels()}
+
+
+def _outcome(error: BaseException) -> str:
+    """Name a failed start for the metrics."""
+    if isinstance(error, PublicError):
+        return error.code
+    return "cancelled" if isinstance(error, asyncio.CancelledError) else "error"
 
 
 def described(model: dict[str, Any], kernel: Kernel) -> dict[str, Any]:

@@ -15,8 +15,8 @@ from hub_ext.errors import PublicError
 
 from .splice import Side
 
-#: Kernel id and the client's session id.
-Key = tuple[str, str]
+#: Digest of the client's token, kernel id and the client's session id.
+Key = tuple[str, str, str]
 
 
 class Arrival:

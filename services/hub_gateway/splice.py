@@ -73,7 +73,8 @@ async def until_closed(client: Side, upstream: Side) -> None:
     """Wait until both ends are closed; on cancellation drop both."""
     SOCKETS.inc()
     try:
-        await asyncio.gather(client.closed, upstream.closed)
+        # Not gather: cancelling that would cancel the futures, for which others wait too.
+        await asyncio.wait({client.closed, upstream.closed})
     finally:
         SOCKETS.dec()
         client.abort()

@@ -88,6 +88,17 @@ def test_lists_that_a_site_has_appended_to_are_extended_too():
     assert named(roles(c), "remote-kernels-admin")["users"] == ["root2"]
 
 
+def test_roles_of_ours_that_a_site_has_begun_are_completed():
+    c = Config()
+    c.JupyterHub.load_roles = [{"name": "remote-kernels-admin", "users": ["carol"], "groups": ["support"]}]
+    c.GenericOAuthenticator.admin_users = {"root2"}
+    configure(c, **WIRING)
+    role = named(roles(c), "remote-kernels-admin")
+    assert role["users"] == ["carol", "root2"]
+    assert role["groups"] == ["support"]
+    assert "custom:kernels:admin" in role["scopes"]
+
+
 def test_services_that_run_elsewhere_get_their_address_and_scopes():
     c = Config()
     c.JupyterHub.services = [{"name": "gateway", "api_token": "g"}, {"name": "portal", "api_token": "p"}]

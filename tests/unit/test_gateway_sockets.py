@@ -5,7 +5,7 @@ import pytest
 from hub_ext.errors import PublicError
 from hub_gateway.sockets import Sockets
 
-KEY = ("kernel", "session")
+KEY = ("client", "kernel", "session")
 
 
 class Side:
@@ -50,8 +50,16 @@ async def test_connections_of_one_session_take_turns_and_others_do_not_wait():
     slow = sockets.arrived(KEY)
     opening = asyncio.create_task(opened(sockets, slow, 0.2))
     await asyncio.sleep(0.05)
-    next_one, other = sockets.arrived(KEY), sockets.arrived(("kernel", "another"))
+    next_one, other = sockets.arrived(KEY), sockets.arrived(("client", "kernel", "another"))
     assert not (await asyncio.wait_for(opened(sockets, other), 0.1)).closed.done()
     last = await asyncio.wait_for(opened(sockets, next_one), 1)
     assert (await opening).closed.done()
     assert not last.closed.done()
+
+
+async def test_a_stranger_cannot_take_a_connections_place():
+    sockets = Sockets()
+    own = sockets.arrived(KEY)
+    stranger = sockets.arrived(("stranger", "kernel", "session"))
+    assert not (await opened(sockets, own)).closed.done()
+    assert stranger.key != own.key

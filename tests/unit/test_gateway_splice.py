@@ -7,7 +7,7 @@ import pytest
 from tornado.httputil import HTTPHeaders
 
 from hub_ext.errors import PublicError
-from hub_gateway.handshake import answer_head, check_upgrade, request_head
+from hub_gateway.handshake import UpstreamSide, answer_head, check_upgrade, request_head
 from hub_gateway.splice import Side, until_closed
 
 MEGABYTE = 1024 * 1024
@@ -102,6 +102,26 @@ async def test_one_side_may_finish_after_the_other_has_said_its_last_word(relay)
     assert await asyncio.wait_for(reader.read(), 5) == b"got hello"
     await asyncio.wait_for(asyncio.gather(*relay.watchers), 5)
     listening.close()
+
+
+async def test_giving_up_a_splice_leaves_others_that_wait_for_its_end_alone():
+    one, two = Side("to_kernel"), Side("from_kernel")
+    waiting = asyncio.ensure_future(asyncio.shield(one.closed))
+    watching = asyncio.create_task(until_closed(one, two))
+    await asyncio.sleep(0)
+    watching.cancel()
+    await asyncio.gather(watching, return_exceptions=True)
+    assert not one.closed.cancelled()
+    one.connection_lost(None)
+    await asyncio.wait_for(waiting, 1)
+
+
+async def test_frames_that_come_before_the_client_is_joined_are_kept():
+    side = UpstreamSide()
+    side.data_received(b"HTTP/1.1 101 x\r\n\r\nfirst ")
+    side.data_received(b"second")
+    assert (await side.head).endswith(b"\r\n\r\n")
+    assert side.early() == b"first second"
 
 
 async def test_a_dropped_end_closes_the_other(relay):

@@ -12,7 +12,7 @@ from hub_ext.names import cluster_user, is_kernel_id, is_kernelspec_name
         ("a.b-c_d9", "", "a.b-c_d9"),
         ("_svc", "", "_svc"),
         ("alice@corp.com", "corp.com", "alice"),
-        ("Alice@Corp.com", "corp.com", "Alice"),
+        ("Alice@corp.com", "corp.com", "Alice"),
         ("alice@corp.com", "@corp.com", "alice"),
     ],
 )
@@ -36,6 +36,7 @@ def test_a_usable_name_becomes_the_cluster_user(hub_name, domain, expected):
         ("alice\n", ""),
         ("a" * 64, ""),
         ("alice@evil.com", "corp.com"),
+        ("alice@Corp.com", "corp.com"),
         ("alice", "corp.com"),
         ("@corp.com", "corp.com"),
         ("a@x@corp.com", "corp.com"),

@@ -7,6 +7,7 @@ from typing import Any
 
 from jupyterhub.services.auth import HubAuth
 from tornado import web
+from tornado.http1connection import HTTP1Connection
 
 from hub_ext.errors import PublicError
 from hub_ext.web.handlers import JSONHandler
@@ -25,6 +26,7 @@ class Parts:
     upstream: EnterpriseGateway
     hub_auth: HubAuth
     maximum_body_bytes: int
+    maximum_upload_bytes: int
     reauthorize_interval: float
     connect_timeout: float
     sockets: Sockets
@@ -75,6 +77,9 @@ class GatewayHandler(JSONHandler):
         return self.json_body(b"".join(self._chunks))
 
     async def prepare(self) -> None:
+        # Before anything is awaited: the body is read from then on.
+        if isinstance(self.request.connection, HTTP1Connection):
+            self.request.connection.set_max_body_size(self.parts.maximum_upload_bytes)
         self._token = header_token(self.request.headers)
         self.identity = await self.authenticate()
         self.owner = self.path_kwargs.get("owner", self.identity.name)

@@ -1,6 +1,7 @@
 """``…/api/kernels/ID/channels``: a kernel's websocket."""
 
 import asyncio
+import hashlib
 import logging
 import re
 
@@ -8,6 +9,7 @@ from tornado.ioloop import IOLoop
 from tornado.iostream import SSLIOStream
 
 from hub_ext.errors import PublicError
+from hub_ext.web.identity import header_token
 
 from ..handshake import UpstreamSide, check_upgrade, open_channels
 from ..splice import Side, until_closed
@@ -24,8 +26,11 @@ class ChannelsHandler(GatewayHandler):
     """
 
     async def prepare(self) -> None:
+        # Noted before anything is awaited, so that the order is that of arrival. The token is part of it: nobody but
+        # the client itself can take its place.
+        client = hashlib.sha256(header_token(self.request.headers).encode()).hexdigest()
         session_id = self.get_query_argument("session_id", "") or self.request_id
-        self._arrival = self.parts.sockets.arrived((self.path_kwargs["kernel_id"], session_id))
+        self._arrival = self.parts.sockets.arrived((client, self.path_kwargs["kernel_id"], session_id))
         await super().prepare()
 
     async def get(self, owner: str, kernel_id: str) -> None:
