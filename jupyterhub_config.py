@@ -49,7 +49,8 @@ c.Spawner.ip = LOOPBACK
 c.Spawner.default_url = "/lab"
 c.Spawner.args = [
     "--ServerApp.allow_remote_access=False",
-    "--LabApp.news_url=None",
+    # No question about news at the first visit.
+    f"--LabApp.app_settings_dir={layout.root / 'hub_ext' / 'embedded' / 'lab-settings'}",
     *(["--allow-root"] if os.geteuid() == 0 else []),
 ]
 

@@ -16,8 +16,9 @@ QUIET = [
 ]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser():
+    # Not for the whole session: while it runs, no other test could have an event loop.
     executable = shutil.which("chromium")
     assert executable, "No chromium on PATH: make test installs it, or apt-get install chromium."
     with sync_playwright() as playwright:
