@@ -8,8 +8,9 @@ from .layout import LOOPBACK, Ports
 #: The cluster's file system. It shows the machine's own files under another scheme, so that Spark uses an archive
 #: in place, as it does with HDFS, instead of copying it for every kernel.
 FILE_SYSTEM = "viewfs://platform"
-#: The demo's people; nobody else is known to the cluster, and none needs an account on the machine.
-GROUPS = {"admin": "administrators", "alice": "research", "bob": "finance"}
+#: The demo's people, in the groups that jupyterhub_config.py gives them (a test compares); the administrator has none
+#: there. Nobody else is known to the cluster, and none needs an account on the machine.
+GROUPS = {"admin": "administrators", "alice": "analytics", "bob": "research"}
 
 LOG4J = """\
 # Each process logs to its standard error, which the supervisor keeps and rotates.

@@ -1,9 +1,12 @@
-"""The end of a start that failed: neither its launcher nor its application stays."""
+"""What YARN does not end at once: a start that failed, and an application that outlives its kernel.
+
+Neither a launcher nor an application stays.
+"""
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 from .launcher import Launcher
 from .resource_manager import ENDED, RefusedError, ResourceManager, UnreachableError
@@ -13,6 +16,47 @@ from .threads import in_thread
 LATE_LOOKS = (0.5, 1.5)
 RETRY_SECONDS = 5.0
 RETRIES = 720
+
+#: Keeps the tasks that still try, so that they are not collected.
+_trying: set["asyncio.Task[None]"] = set()
+
+
+def _keep_trying(end: Callable[[], Awaitable[bool]], what: str, log: Any) -> None:
+    async def try_again() -> None:
+        for _ in range(RETRIES):
+            await asyncio.sleep(RETRY_SECONDS)
+            if await end():
+                return
+        log.error("%s could not be ended.", what)
+
+    task = asyncio.ensure_future(try_again())
+    _trying.add(task)
+    task.add_done_callback(_trying.discard)
+
+
+def end_later(manager: ResourceManager, application_id: str, log: Any) -> None:
+    """Try again, in the background, to end an application that YARN did not let us end.
+
+    Parameters
+    ----------
+    manager : ResourceManager
+        Acts for the kernel's user, and for the gateway where that is refused.
+    application_id : str
+        Only this one: a restarted kernel has another one by now, with the same tag.
+    log : logging.Logger
+        Enterprise Gateway's.
+    """
+
+    async def end() -> bool:
+        try:
+            await in_thread(manager.kill, application_id)
+        except (UnreachableError, RefusedError) as error:
+            log.warning("Ending %s failed again: %s", application_id, error)
+            return False
+        log.info("%s was ended at last.", application_id)
+        return True
+
+    _keep_trying(end, application_id, log)
 
 
 @dataclass(frozen=True)
@@ -39,9 +83,6 @@ class FailedStart:
     before: Collection[str]
     log: Any
 
-    #: Keeps the tasks that still try, so that they are not collected.
-    trying: ClassVar[set["asyncio.Task[None]"]] = set()
-
     async def end(self, seen: bool) -> None:
         """End launcher and application. What YARN does not let us do now is tried again in the background.
 
@@ -58,16 +99,7 @@ class FailedStart:
             await asyncio.sleep(delay)
             done = await self._end_applications()
         if not done:
-            task = asyncio.ensure_future(self._try_again())
-            self.trying.add(task)
-            task.add_done_callback(self.trying.discard)
-
-    async def _try_again(self) -> None:
-        for _ in range(RETRIES):
-            await asyncio.sleep(RETRY_SECONDS)
-            if await self._end_applications():
-                return
-        self.log.error("Applications of the failed start of kernel %s could not be ended.", self.kernel_id)
+            _keep_trying(self._end_applications, f"What the failed start of kernel {self.kernel_id} left", self.log)
 
     async def _end_applications(self) -> bool:
         """End this start's applications; return whether none is left for certain."""

@@ -13,8 +13,10 @@ from .definition import Definition, DefinitionError
 
 SUBMIT_CLASS = "org.apache.spark.deploy.SparkSubmit"
 DRIVER = Path(__file__).with_name("driver.py")
-#: Goes with the driver into its container, where it is a module of its own.
-DRIVER_MODULES = (Path(__file__).with_name("remote_kernel_channel.py"),)
+#: They go with the driver into its container, where each is a module of its own.
+DRIVER_MODULES = tuple(
+    Path(__file__).with_name(name) for name in ("remote_kernel_channel.py", "remote_kernel_requests.py")
+)
 #: The only variables that the submission client gets besides those set here.
 PASSED_ON = (
     "PATH",

@@ -12,11 +12,12 @@ import os
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import psutil
 import remote_kernel_channel as channel  # type: ignore[import-not-found]  # stands beside this file in the container
+import remote_kernel_requests  # type: ignore[import-not-found]  # so does this
 from ipykernel.ipkernel import IPythonKernel
 from ipykernel.kernelapp import IPKernelApp
 
@@ -73,9 +74,9 @@ class Spark:
         self._session: Any = None
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._start, name="spark-start", daemon=True)
-        self._visible = visible
-        if visible:
-            namespace.update(spark=Starting(self, "spark"), sc=Starting(self, "sc"), sql=self._sql)
+        waiting = {"spark": Starting(self, "spark"), "sc": Starting(self, "sc"), "sql": self._sql}
+        self._placeholders: dict[str, Any] = waiting if visible else {}
+        namespace.update(self._placeholders)
 
     def start(self) -> None:
         """Begin to start Spark."""
@@ -112,13 +113,15 @@ class Spark:
             log.exception("Spark could not be started.")
             return
         self._session = session
-        if self._visible:
-            values = {"spark": session, "sc": session.sparkContext, "sql": session.sql}
-            # A name that the user has taken for something else by now stays theirs.
-            for name, value in values.items():
-                present = self._namespace.get(name)
-                if isinstance(present, Starting) or present == self._sql:
-                    self._namespace[name] = value
+        self._publish({"spark": session, "sc": session.sparkContext, "sql": session.sql})
+
+    def _publish(self, values: Mapping[str, Any]) -> None:
+        """Put the real ones in place of the placeholders that are still there."""
+        for name, placeholder in self._placeholders.items():
+            # A name that the user has taken for something else by now stays theirs. That may be a table or an array,
+            # which is not to be compared by value.
+            if self._namespace.get(name) is placeholder:
+                self._namespace[name] = values[name]
 
     def _sql(self, *args: Any, **kwargs: Any) -> Any:
         """Run a query with Spark SQL, like ``spark.sql``."""
@@ -204,13 +207,13 @@ def main() -> None:
         if spark is not None:
             spark.cancel_jobs()
 
-    requests = channel.Requests(address, ports[5], on_interrupt=cancel_jobs)
+    requests = remote_kernel_requests.Requests(address, ports[5], on_interrupt=cancel_jobs)
 
     def report(connection: dict[str, Any]) -> None:
         process = {"pid": os.getpid(), "pgid": os.getpgrp(), "comm_port": requests.port}
         info = {**connection, **process, "kernel_id": arguments.kernel_id, "kernel_name": ""}
         channel.report(arguments.response_address, arguments.public_key, info)
-        requests.start()
+        requests.start(connection["key"].encode())
 
     app = DriverApp.instance(
         kernel_class=DriverKernel,

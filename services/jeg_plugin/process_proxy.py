@@ -9,7 +9,6 @@ made on the event loop (see also `managers`).
 
 import asyncio
 import getpass
-import json
 import math
 import os
 import signal
@@ -22,9 +21,10 @@ from enterprise_gateway.services.processproxies.yarn import YarnClusterProcessPr
 from tornado.web import HTTPError
 
 from . import failures
-from .cleaning import FailedStart
+from .cleaning import FailedStart, end_later
 from .definition import DefinitionError, user_of
 from .launcher import Launcher
+from .remote_kernel_requests import signed
 from .reports import Reports
 from .resource_manager import ALIVE, ENDED, RefusedError, ResourceManager, UnreachableError, newest
 from .threads import in_thread
@@ -63,6 +63,10 @@ class YarnKernelProxy(YarnClusterProcessProxy):
         self._resource_manager: ResourceManager | None = None
         self._launcher: Launcher | None = None
         self._aborted = asyncio.Event()
+        #: Signs what the driver is told. A restarted kernel has another proxy, and another key.
+        self._key = b""
+        #: The application, if YARN would not end it when it was asked last.
+        self._refused: str | None = None
 
     # -- start ---------------------------------------------------------------------------------
 
@@ -161,6 +165,7 @@ class YarnKernelProxy(YarnClusterProcessProxy):
             self.assigned_ip = await in_thread(socket.gethostbyname, host)
         except OSError:
             raise KernelStartError(failures.unknown_node(host)) from None
+        self._key = str(report.get("key", "")).encode()
         self._setup_connection_info(report)
         # The launcher's work is done; the driver is a process of another machine.
         self.local_proc = None
@@ -201,7 +206,9 @@ class YarnKernelProxy(YarnClusterProcessProxy):
             self._manager().kill(self.application_id)
         except (UnreachableError, RefusedError) as error:
             self.log.error("%s of kernel %s could not be ended: %s", self.application_id, self.kernel_id, error)
+            self._refused = self.application_id
             return False
+        self._refused = None
         deadline = time.monotonic() + KILL_SECONDS
         while self.poll() is None:
             if time.monotonic() > deadline:
@@ -217,20 +224,22 @@ class YarnKernelProxy(YarnClusterProcessProxy):
         asyncio.get_running_loop().run_in_executor(None, self._tell, {"shutdown": 1})
 
     def cleanup(self) -> None:
-        """Forget the ended application; end a launcher that is still there."""
+        """Forget the ended application; end a launcher that is still there, and later what YARN would not end."""
         if self._launcher is not None and self._launcher.exit_code is None:
             asyncio.get_running_loop().run_in_executor(None, self._launcher.end)
         self._launcher = None
-        self.application_id = None
+        if self._refused is not None and self._resource_manager is not None:
+            end_later(self._resource_manager, self._refused, self.log)
+        self.application_id = self._refused = None
         self._reports.forget(self.kernel_id)
         super(YarnClusterProcessProxy, self).cleanup()
 
     def _tell(self, request: dict[str, Any]) -> bool | None:
-        if not self.comm_port:
+        if not self.comm_port or not self._key:
             return False
         try:
             with socket.create_connection((self.comm_ip, self.comm_port), timeout=TELL_TIMEOUT) as connection:
-                connection.sendall(json.dumps(request).encode())
+                connection.sendall(signed(self._key, request))
         except OSError as error:
             self.log.warning("The driver of kernel %s takes no request: %s", self.kernel_id, error)
             return False
@@ -246,6 +255,8 @@ class YarnKernelProxy(YarnClusterProcessProxy):
         """Take over a kernel that an earlier gateway started."""
         super().load_process_info(process_info)
         self._act_for(process_info["kernel_username"])
+        # The session keeps it with the rest of the connection, which is loaded before.
+        self._key = self.kernel_manager.session.key
         self._reports.forget(self.kernel_id)
 
     # -- the ResourceManager -----------------------------------------------------------------------

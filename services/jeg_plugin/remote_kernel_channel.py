@@ -1,9 +1,9 @@
-"""How a driver in a YARN container and Enterprise Gateway reach each other.
+"""How a driver in a YARN container tells Enterprise Gateway where it is.
 
-The driver reports its ports once, encrypted with the gateway's public key, in the form that Enterprise Gateway's
-response manager reads (payload version 1: the connection information as JSON under AES-128-ECB, that key under RSA
-PKCS#1 v1.5, everything base64). Afterwards the gateway sends requests to the driver's own port, one JSON object
-per connection: ``{"signum": 2}`` or ``{"shutdown": 1}``.
+The driver reports its ports and its signing key once, encrypted with the gateway's public key, in the form that
+Enterprise Gateway's response manager reads (payload version 1: the connection information as JSON under AES-128-ECB,
+that key under RSA PKCS#1 v1.5, everything base64). Afterwards the gateway sends requests to the driver's own port: see
+`remote_kernel_requests`.
 
 This file goes into the container beside ``driver.py``: only the standard library and pycryptodomex.
 """
@@ -11,24 +11,16 @@ This file goes into the container beside ``driver.py``: only the standard librar
 import base64
 import ipaddress
 import json
-import logging
-import os
 import random
 import secrets
-import signal
 import socket
-import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 PAYLOAD_VERSION = 1
-REQUEST_BYTES = 4096
 CONNECT_TIMEOUT = 20.0
-REQUEST_TIMEOUT = 2.0
 #: What our own gateway answers when it does not wait for this kernel (any more).
 REFUSED = b"unknown-kernel"
-
-log = logging.getLogger("remote_kernel.channel")
 
 
 class KernelRefusedError(RuntimeError):
@@ -117,62 +109,3 @@ def report(response_address: str, public_key: str, info: Mapping[str, Any]) -> N
         answer = connection.recv(64)
     if answer.strip() == REFUSED:
         raise KernelRefusedError("Enterprise Gateway does not wait for this kernel.")
-
-
-class Requests:
-    """Serves the gateway's requests in a thread of the kernel's own process.
-
-    A thread, not a child process: a child would be counted among the kernel's children at shutdown, and a signal
-    that it sends to the process may be taken by any thread. This one is directed at the main thread.
-
-    Parameters
-    ----------
-    address : str
-        Where to listen.
-    port : int
-        0 for any free one.
-    on_interrupt : callable
-        Called in this thread after the main thread was interrupted.
-    """
-
-    def __init__(self, address: str, port: int, on_interrupt: Callable[[], None]) -> None:
-        self._on_interrupt = on_interrupt
-        self._socket = socket.create_server((address, port), backlog=16)
-        self.port: int = self._socket.getsockname()[1]
-
-    def start(self) -> None:
-        """Begin to serve, in a daemon thread."""
-        threading.Thread(target=self._serve, name="gateway-requests", daemon=True).start()
-
-    def _serve(self) -> None:
-        with self._socket:
-            while True:
-                try:
-                    request = self._receive()
-                except (OSError, ValueError) as error:
-                    log.warning("A request could not be read: %s", error)
-                    continue
-                if request.get("shutdown"):
-                    return
-                self._signal(request.get("signum"))
-
-    def _receive(self) -> dict[str, Any]:
-        connection, _ = self._socket.accept()
-        with connection:
-            connection.settimeout(REQUEST_TIMEOUT)
-            content = b""
-            while chunk := connection.recv(REQUEST_BYTES):
-                content += chunk
-                if len(content) > REQUEST_BYTES:
-                    raise ValueError("too long")
-        request = json.loads(content) if content else {}
-        if not isinstance(request, dict):
-            raise ValueError("not an object")
-        return request
-
-    def _signal(self, number: object) -> None:
-        if number == signal.SIGINT:
-            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
-            self._on_interrupt()
-        elif number in (signal.SIGTERM, signal.SIGKILL):
-            os.kill(os.getpid(), int(str(number)))

@@ -11,7 +11,7 @@ import uuid
 import psutil
 import pytest
 
-from .yarn_stack import Stack, wait_for
+from .yarn_stack import ENDED, Forwarder, Stack, wait_for
 
 
 @pytest.fixture(scope="module")
@@ -28,6 +28,7 @@ def stack(tmp_path_factory):
     running.add_kernelspec("bad_block", queue="root; touch /tmp/x")
     running.add_kernelspec("bad_conf", spark_conf={"spark.driver.extraJavaOptions": "-version"})
     running.add_kernelspec("submits_as_bob", argv=_as_bob(running))
+    running.add_kernelspec("bobs_alice_may_look", argv=_as_bob(running, conf=_alice_may_look(running)))
     try:
         running.start_all()
         yield running
@@ -35,14 +36,24 @@ def stack(tmp_path_factory):
         running.stop_all()
 
 
-def _as_bob(stack):
-    """An argument list that submits as somebody else than the gateway believes."""
+def _as_bob(stack, conf=None):
+    """An argument list that submits as somebody else than the gateway believes, with other defaults of Spark."""
     spec = json.loads((stack.layout.kernelspecs / "kernels" / "python_yarn" / "kernel.json").read_text())
     program = (
         "import os, runpy, sys; os.environ['KERNEL_USERNAME'] = 'bob'; "
+        f"os.environ['SPARK_CONF_DIR'] = {str(conf or stack.layout.hadoop_conf)!r}; "
         "sys.argv[0] = 'launch'; runpy.run_module('jeg_plugin.launch', run_name='__main__')"
     )
     return [spec["argv"][0], "-I", "-c", program, *spec["argv"][4:]]
+
+
+def _alice_may_look(stack):
+    """Defaults with which YARN shows an application to alice, who still may not end it."""
+    folder = stack.layout.run / "alice-may-look"
+    folder.mkdir()
+    defaults = (stack.layout.hadoop_conf / "spark-defaults.conf").read_text()
+    (folder / "spark-defaults.conf").write_text(f"{defaults}spark.acls.enable true\nspark.ui.view.acls alice\n")
+    return folder
 
 
 @pytest.fixture
@@ -130,6 +141,45 @@ def test_a_refused_kill_is_done_by_the_gateway_itself(stack):
     (application,) = stack.applications(kernel_id)
     assert (application["user"], application["state"]) == ("bob", "KILLED")
     assert "alice may not end" in stack.log("gateway")
+
+
+#: Neither an interrupt nor a polite request ends it.
+STUBBORN = "import time\nwhile True:\n try:\n  time.sleep(30)\n except KeyboardInterrupt: pass"
+
+
+def start_stubborn(stack, spec="python_yarn"):
+    kernel = stack.start_kernel(spec)
+    kernel.collect(kernel.send(STUBBORN), started=True)
+    time.sleep(0.5)
+    return kernel
+
+
+@pytest.mark.usefixtures("nothing_left")
+def test_a_refused_kill_of_a_kernel_that_ran_is_done_by_the_gateway_itself(stack):
+    kernel = start_stubborn(stack, "bobs_alice_may_look")
+    (application,) = stack.applications(kernel.kernel_id)
+    assert (application["user"], application["state"] in ENDED) == ("bob", False)
+    # Politely first, then as alice, then as the gateway.
+    assert kernel.delete() < 10
+    (application,) = stack.applications(kernel.kernel_id)
+    assert (application["state"], application["finalStatus"]) == ("KILLED", "KILLED")
+    assert f"alice may not end {application['id']}" in stack.log("gateway")
+
+
+@pytest.mark.usefixtures("nothing_left")
+def test_an_application_that_could_not_be_ended_with_its_kernel_is_ended_later(stack):
+    stack.stop("gateway")
+    with Forwarder(stack.ports.rm_web) as way:
+        stack.start_gateway(EG_YARN_ENDPOINT=f"http://127.0.0.1:{way.port}")
+        kernel = start_stubborn(stack)
+        (application_id,) = stack.living(kernel.kernel_id)
+    kernel.delete()
+    assert stack.living(kernel.kernel_id) == [application_id]
+    with Forwarder(stack.ports.rm_web, way.port):
+        wait_for(lambda: not stack.living(kernel.kernel_id), 30, "the application is ended")
+        wait_for(lambda: f"{application_id} was ended at last" in stack.log("gateway"), 5, "the log says so")
+        stack.stop("gateway")
+    stack.start_gateway()
 
 
 @pytest.mark.usefixtures("nothing_left")

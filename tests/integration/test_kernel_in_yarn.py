@@ -1,14 +1,18 @@
 """Kernels on a real ResourceManager, real NodeManagers and a real Enterprise Gateway."""
 
 import base64
+import contextlib
 import os
 import signal
+import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 import psutil
 import pytest
 import requests
+
+from jeg_plugin.remote_kernel_requests import signed
 
 from .yarn_stack import Stack, alive, wait_for
 
@@ -145,6 +149,61 @@ def test_interrupt_of_a_spark_job(spark):
     assert max(took) < INTERRUPT_SECONDS
     assert spark.run("sc.parallelize(range(10), 2).sum()", 30) == "45"
     assert spark.run("len(sc.statusTracker().getActiveJobsIds())") == "0"
+
+
+def request_port(kernel):
+    """Find the port for the gateway's requests: the one of the six that begins no ZeroMQ greeting."""
+    pid, node = kernel.run("import os; print(os.getpid(), os.environ['NM_HOST'])").split()
+    ports = {
+        c.laddr.port
+        for c in psutil.Process(int(pid)).net_connections("tcp")
+        if c.status == psutil.CONN_LISTEN and c.laddr.ip == node
+    }
+    (port,) = [port for port in ports if not greets((node, port))]
+    return node, port
+
+
+def greets(address):
+    with socket.create_connection(address, timeout=2) as connection:
+        connection.settimeout(0.5)
+        try:
+            return bool(connection.recv(10))
+        except TimeoutError:
+            return False
+
+
+def test_a_strangers_request_to_the_driver_has_no_effect_and_the_owners_has(stack):
+    other = stack.start_kernel("python_yarn", user="bob")
+    try:
+        address = request_port(other)
+        message = other.send("import time\nn = 0\nwhile True:\n time.sleep(0.1)\n n += 1")
+        other.collect(message, started=True)
+        stranger = signed(b"a key that is not bob's", {"signum": 2})
+        for content in (b'{"signum": 2}', b'{"signum": 9}', b'{"shutdown": 1}', b"x" * 100_000, b"{", stranger):
+            with socket.create_connection(address, timeout=5) as connection, contextlib.suppress(ConnectionError):
+                connection.sendall(content)
+        with pytest.raises(TimeoutError):
+            other.collect(message, timeout=2)
+        other.interrupt()
+        output = other.collect(message, timeout=INTERRUPT_SECONDS)
+        assert output.error.startswith("KeyboardInterrupt")
+        assert int(other.run("n")) > 10
+    finally:
+        other.delete()
+
+
+def test_names_that_a_user_takes_while_spark_starts_stay_theirs(stack):
+    kernel = stack.start_kernel("spark_python")
+    try:
+        kernel.run("import numpy\nbefore = type(spark).__name__\nsql = numpy.array([1, 2])")
+        assert kernel.run("before") == "'Starting'"
+        assert kernel.run("spark.range(4).count()", 120) == "4"
+        assert kernel.run("import time; time.sleep(1); print(type(spark).__name__, type(sc).__name__)").strip() == (
+            "SparkSession SparkContext"
+        )
+        assert kernel.run("sql") == "array([1, 2])"
+    finally:
+        kernel.delete()
 
 
 def test_interrupt_while_idle_harms_nothing(spark):

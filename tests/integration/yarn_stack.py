@@ -1,10 +1,13 @@
 """ResourceManager, two NodeManagers and Enterprise Gateway as child processes of a test module, without a Hub."""
 
+import contextlib
 import json
 import os
 import secrets
 import signal
+import socket
 import subprocess
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -162,6 +165,39 @@ class Stack:
         spec["argv"] = argv or spec["argv"]
         (folder / name).mkdir()
         (folder / name / "kernel.json").write_text(json.dumps(spec))
+
+
+class Forwarder:
+    """A way to a port of this machine that exists only within a ``with`` block."""
+
+    def __init__(self, target: int, port: int = 0) -> None:
+        self._target = target
+        self._server = socket.create_server((LOOPBACK, port))
+        self.port: int = self._server.getsockname()[1]
+
+    def __enter__(self) -> "Forwarder":
+        threading.Thread(target=self._accept, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        # Wakes the thread that waits for a caller.
+        self._server.shutdown(socket.SHUT_RDWR)
+        self._server.close()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                caller, _ = self._server.accept()
+                called = socket.create_connection((LOOPBACK, self._target))
+                for pair in ((caller, called), (called, caller)):
+                    threading.Thread(target=_copy, args=pair, daemon=True).start()
+
+
+def _copy(source: socket.socket, target: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        while chunk := source.recv(65536):
+            target.sendall(chunk)
+        target.shutdown(socket.SHUT_WR)
 
 
 def alive(pid: int) -> bool:

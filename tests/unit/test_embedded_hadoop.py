@@ -1,3 +1,4 @@
+import ast
 import json
 from pathlib import Path
 from xml.etree import ElementTree
@@ -57,6 +58,22 @@ def test_queues_share_the_whole_and_only_the_service_administers(layout, ports):
     yarn = site(layout, "yarn-site.xml")
     assert (yarn["yarn.acl.enable"], yarn["yarn.admin.acl"]) == ("true", hadoop.service_user())
     assert yarn["yarn.nodemanager.resource.memory-mb"] == yarn["yarn.scheduler.maximum-allocation-mb"] == "4096"
+
+
+def test_people_are_in_the_same_groups_on_the_cluster_as_on_the_hub(layout, ports):
+    config = ast.parse((Path(__file__).parents[2] / "jupyterhub_config.py").read_text())
+    (groups,) = [
+        ast.literal_eval(node.value)
+        for node in config.body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "c.JupyterHub.load_groups"
+    ]
+    hub = {user: group for group, settings in groups.items() for user in settings["users"]}
+    assert {"alice", "bob"} <= set(hub)
+    hadoop.write_configuration(layout, ports, 4096)
+    mapping = site(layout, "core-site.xml")["hadoop.user.group.static.mapping.overrides"]
+    cluster = dict(one.split("=") for one in mapping.split(";"))
+    assert {user: cluster[user] for user in hub} == hub
+    assert cluster["admin"] == cluster[hadoop.service_user()] == "administrators"
 
 
 def test_writing_twice_is_as_writing_once(layout, ports):
