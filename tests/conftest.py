@@ -69,6 +69,12 @@ def platform(tmp_path_factory):
         _stop(process)
 
 
+@pytest.fixture(scope="session")
+def alice(platform):
+    """Alice, logged in."""
+    return platform.person("alice")
+
+
 def _wait_until_ready(running, log, seconds=180):
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:

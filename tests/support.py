@@ -3,8 +3,10 @@
 import json
 import re
 import shutil
+import sqlite3
 import subprocess
 import time
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
@@ -25,6 +27,22 @@ def wait_for(question, seconds=60, every=0.5, what="the condition"):
             return answer
         time.sleep(every)
     raise AssertionError(f"{what} did not come true within {seconds} s")
+
+
+def wait_for_lasting(question, lasting=5, seconds=90, what="the condition"):
+    """Ask until the answer has been true for `lasting` seconds running: something late might still turn up."""
+    deadline, since = time.monotonic() + seconds, None
+    while time.monotonic() < deadline:
+        since = (since or time.monotonic()) if question() else None
+        if since is not None and time.monotonic() - since >= lasting:
+            return
+        time.sleep(0.5)
+    raise AssertionError(f"{what} did not hold for {lasting} s within {seconds} s")
+
+
+def bearer(token):
+    """Return the headers that carry a Hub token."""
+    return {"Authorization": f"token {token}"}
 
 
 @dataclass
@@ -87,6 +105,24 @@ class Platform:
         (made / "kernel.json").write_text(json.dumps(spec))
         return Kernelspec(made)
 
+    def registered(self):
+        """Return what the gateway's database says of every kernel so far: state and reason of its end, by id."""
+        path = self.folder / "data" / "remote-kernels.sqlite"
+        with closing(sqlite3.connect(path, timeout=TIMEOUT)) as connection:
+            rows = connection.execute("select id, state, end_reason from kernels").fetchall()
+        return {kernel_id: (state, reason) for kernel_id, state, reason in rows}
+
+    def kernels_of_enterprise_gateway(self):
+        """Return the ids of everyone's kernels, as Enterprise Gateway itself lists them."""
+        token = (self.folder / "run" / "enterprise-gateway-token").read_text().strip()
+        answer = requests.get(
+            f"http://127.0.0.1:{self.ports.enterprise_gateway}/api/kernels",
+            headers={"Authorization": f"token {token}"},
+            timeout=TIMEOUT,
+        )
+        answer.raise_for_status()
+        return {kernel["id"] for kernel in answer.json()}
+
     def running_applications(self, kernel_id=None):
         return self.applications(kernel_id, {"NEW", "NEW_SAVING", "SUBMITTED", "ACCEPTED", "RUNNING"})
 
@@ -107,6 +143,8 @@ class Person:
     def __init__(self, platform, name):
         self.platform = platform
         self.name = name
+        #: Every token that was made for them.
+        self.tokens = []
         self.session = requests.Session()
         login = f"{platform.url}/hub/login"
         page = self.session.get(login, timeout=TIMEOUT)
@@ -132,6 +170,7 @@ class Person:
         wanted = list(scopes) or ["access:services!service=gateway", "read:users:groups!user", "read:users:name!user"]
         answer = self.hub("POST", f"/users/{quote(self.name)}/tokens", json={"scopes": wanted, "note": "test"})
         assert answer.status_code == 201, answer.text
+        self.tokens.append(answer.json()["token"])
         return answer.json()["token"], answer.json()["id"]
 
     def client(self, token=None, owner=None):
@@ -152,6 +191,16 @@ class Person:
         answer = self.client().request("GET", "kernels")
         answer.raise_for_status()
         return answer.json()
+
+    def start_from_server(self, kernelspec):
+        """Start a kernel as JupyterLab does, by the own notebook server; return the client."""
+        from tests.integration.kernel_client import KernelClient
+
+        url = self.start_server()
+        token, _ = self.token(f"access:servers!user={self.name}")
+        client = KernelClient(f"{self.platform.url}{url.rstrip('/')}", {"Authorization": f"token {token}"})
+        client.start(kernelspec)
+        return client
 
     def start_server(self):
         answer = self.hub("POST", f"/users/{quote(self.name)}/server")

@@ -7,6 +7,7 @@ from urllib.parse import urlparse
 import pytest
 import requests
 
+from tests.processes import server_process, service_process
 from tests.support import wait_for
 
 HANDSHAKE = {
@@ -38,6 +39,9 @@ def tokens(platform):
         "none": "",
         "enterprise gateway's": (platform.folder / "run" / "enterprise-gateway-token").read_text().strip(),
         "edge's": (platform.folder / "run" / "edge-token").read_text().strip(),
+        # The services' own Hub tokens, as each has it in its environment.
+        "gateway's": service_process(platform, "hub_gateway").environ()["JUPYTERHUB_API_TOKEN"],
+        "portal's": service_process(platform, "hub_portal").environ()["JUPYTERHUB_API_TOKEN"],
     }
 
 
@@ -73,7 +77,19 @@ PATHS = [
 ]
 
 
-@pytest.mark.parametrize("who", ["bob", "admin without the scope", "garbage", "none", "enterprise gateway's", "edge's"])
+WHO = [
+    "bob",
+    "admin without the scope",
+    "garbage",
+    "none",
+    "enterprise gateway's",
+    "edge's",
+    "gateway's",
+    "portal's",
+]
+
+
+@pytest.mark.parametrize("who", WHO)
 @pytest.mark.parametrize("path", PATHS)
 def test_no_path_leads_to_a_foreign_kernel(platform, alices, tokens, who, path):
     path = path.format(id=alices.kernel_id, upper=alices.kernel_id.upper())
@@ -88,6 +104,19 @@ def test_no_path_leads_to_a_foreign_kernel(platform, alices, tokens, who, path):
         assert json.loads(text)["code"]
     status, _ = raw(platform, "GET", path + "/channels?session_id=x", {**headers, **HANDSHAKE})
     assert status in {400, 401, 403, 404, 405}
+
+
+@pytest.mark.parametrize("service", ["gateway's", "portal's"])
+def test_a_services_own_token_is_real_but_no_person(platform, tokens, service):
+    """The Hub knows it, so it is refused for what it is; it starts and lists nothing."""
+    headers = {"Authorization": f"token {tokens[service]}"}
+    who = requests.get(f"{platform.url}/hub/api/user", headers=headers, timeout=30).json()
+    assert (who["kind"], who["name"]) == ("service", service.removesuffix("'s"))
+    for owner in ("alice", "bob", service.removesuffix("'s")):
+        for method, body in (("GET", None), ("POST", json.dumps({"name": "python_yarn"}))):
+            status, text = raw(platform, method, f"/user/{owner}/api/kernels", headers, body)
+            assert (status, json.loads(text)["code"]) == (403, "not-yours")
+    assert raw(platform, "GET", "/admin/api/kernels", headers)[0] == 403
 
 
 @pytest.mark.parametrize("query", ["?token={alice}", "?user=alice", "?KERNEL_USERNAME=alice"])
@@ -156,7 +185,8 @@ def test_bobs_notebook_server_is_bob_and_nobody_else(platform, alices):
     """Bob's server token, as any program in his notebook server can read it."""
     bob = platform.person("bob")
     url = bob.start_server()
-    token = wait_for(lambda: server_token(platform, "bob"), what="bob's server process")
+    server = wait_for(lambda: server_process(platform, "bob"), what="bob's server process")
+    token = server.environ()["JUPYTERHUB_API_TOKEN"]
     headers = {"Authorization": f"token {token}"}
     assert raw(platform, "GET", "/user/bob/api/kernels", headers)[0] == 200
     assert raw(platform, "GET", f"/user/alice/api/kernels/{alices.kernel_id}", headers)[0] == 403
@@ -189,16 +219,3 @@ def test_alice_cannot_get_the_administrators_scope(platform):
         "POST", "/users/alice/tokens", json={"scopes": ["custom:kernels:admin"], "note": "x"}
     )
     assert answer.status_code in {400, 403}
-
-
-def server_token(platform, name):
-    import psutil
-
-    for process in psutil.Process(platform.process.pid).children(recursive=True):
-        try:
-            environment = process.environ()
-        except psutil.Error:
-            continue
-        if environment.get("JUPYTERHUB_USER") == name and "JUPYTERHUB_API_TOKEN" in environment:
-            return environment["JUPYTERHUB_API_TOKEN"]
-    return None
