@@ -36,6 +36,7 @@ TRY_AGAIN_S = 30
 #: How often a part may start before the platform is ready; supervisord itself counts only quick deaths.
 STARTS_ALLOWED = 4
 LOG_LINES_SHOWN = 15
+PASSWORD_VARIABLE = "HUB_EXT_DEMO_PASSWORD"  # noqa: S105 (the variable's name)
 
 
 class Stopped(Exception):  # noqa: N818 (not an error)
@@ -164,12 +165,14 @@ class Demo:
         return f"{part} {what}. The end of its log:\n{_tail(log)}\n  Log: {log}"
 
     def _welcome(self, seconds: float, node_mb: int) -> str:
+        own = bool(os.environ.get(PASSWORD_VARIABLE))
+        password = f"the password from {PASSWORD_VARIABLE}" if own else "password demo"
         return "\n".join(
             [
                 "",
                 f"The platform is ready: http://{LOOPBACK}:{self.port}   ({seconds:.0f} s)",
                 "",
-                "  1. Open that address and log in as alice, password demo (bob and admin are there too).",
+                f"  1. Open that address and log in as alice, {password} (bob and admin are there too).",
                 "  2. Look at the cluster, then start your notebook server.",
                 '  3. In the launcher pick "Spark (Python)" and run a cell: it runs in YARN.',
                 "",

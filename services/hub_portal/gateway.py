@@ -49,11 +49,15 @@ class GatewayClient:
         return read_kernels(await self._json("GET", "/admin/api/kernels", token))
 
     async def stop(self, owner: str, kernel_id: str, token: str) -> None:
-        """End a kernel. One that has gone already is no error."""
+        """End a kernel.
+
+        Raises
+        ------
+        PublicError
+            ``no-such-kernel`` when it has ended already or is not this owner's: the gateway does not tell which.
+        """
         path = f"/user/{quote(owner, safe='')}/api/kernels/{quote(kernel_id, safe='')}"
-        response = await self._call("DELETE", path, token, timeout=4 * self._timeout)
-        if response.code != 404:
-            _check(response)
+        _check(await self._call("DELETE", path, token, timeout=4 * self._timeout))
 
     async def logo(self, user: str, token: str, kernelspec: str, file: str) -> bytes:
         """Return a kernelspec's picture."""

@@ -232,9 +232,11 @@ def test_nobody_else_sees_or_stops_a_persons_kernels(platform, logged_in, kernel
     answer = page.request.post(
         f"{platform.url}{PORTAL}my-kernels/{kernel.kernel_id}/stop", form={"_xsrf": xsrf, "owner": "alice"}
     )
-    # Asked to stop what is not among bob's own kernels: nothing happens.
+    # Asked to stop what is not among bob's own kernels: it is said, and nothing happens.
+    assert answer.status == 404
+    assert "There is no such kernel, or it is not yours." in answer.text()
+    assert "was stopped" not in page.request.get(f"{platform.url}{PORTAL}my-kernels").text()
     assert platform.running_applications(kernel.kernel_id)
-    assert answer.status in {200, 404}
 
 
 def test_a_stop_needs_the_pages_own_token(platform, logged_in, kernel):
