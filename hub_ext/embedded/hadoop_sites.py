@@ -85,7 +85,8 @@ def yarn_site(folder: Path, ports: Ports, node_memory_mb: int, admin: str) -> di
         # HOME of every container: caches that kernels may share, such as matplotlib's list of fonts.
         "yarn.nodemanager.user-home-dir": f"{folder}/home",
         "yarn.nodemanager.recovery.enabled": "false",
-        # A NodeManager that stops waits for so long, and a second, for applications that only have logs left.
+        # A NodeManager that stops waits for so long, and 1.25 seconds, for applications that only have logs left. The
+        # time that core-site.xml gives it has to be longer: with the default of 5000 a stop took 12 seconds, not 3.
         "yarn.nodemanager.process-kill-wait.ms": "500",
         # The physical memory check works without cgroups only when "enforced" is off; the virtual one ends
         # every Java container.

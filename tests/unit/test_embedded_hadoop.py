@@ -1,5 +1,6 @@
 import ast
 import json
+import math
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -74,6 +75,14 @@ def test_people_are_in_the_same_groups_on_the_cluster_as_on_the_hub(layout, port
     cluster = dict(one.split("=") for one in mapping.split(";"))
     assert {user: cluster[user] for user in hub} == hub
     assert cluster["admin"] == cluster[hadoop.service_user()] == "administrators"
+
+
+def test_a_stopping_node_has_done_waiting_before_its_time_is_over(layout, ports):
+    hadoop.write_configuration(layout, ports, 4096)
+    allowed = int(site(layout, "core-site.xml")["hadoop.service.shutdown.timeout"].removesuffix("s"))
+    # The node adds the time to a container's SIGKILL, 250 ms, and a second, and looks every second.
+    waits = math.ceil((int(site(layout, "yarn-site.xml")["yarn.nodemanager.process-kill-wait.ms"]) + 1250) / 1000)
+    assert waits < allowed <= 3
 
 
 def test_writing_twice_is_as_writing_once(layout, ports):
