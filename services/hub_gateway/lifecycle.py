@@ -168,19 +168,21 @@ class Lifecycle:
             Neither Enterprise Gateway nor the edge service could end it: it is still there.
         """
         log.info("Stopping kernel=%s user=%s: %s", kernel.id, kernel.owner, reason)
-        failures: list[PublicError] = []
         try:
             await self._upstream.delete(kernel.id)
         except PublicError as error:
-            if error.code != "no-such-kernel":
-                failures.append(error)
+            await self._end_in_yarn(kernel, reason, error)
+        # What YARN might still run of it after this, the caretaker finds by its tag.
+        await self._registry.ended(kernel.id, reason)
+
+    async def _end_in_yarn(self, kernel: Kernel, reason: str, failure: PublicError) -> None:
+        """End by its tag what Enterprise Gateway could not end, or does not know."""
         try:
             await self._edge.end_kernel(kernel.id, reason=reason, user=kernel.owner)
         except PublicError as error:
-            failures.append(error)
-        if len(failures) == 2:
-            raise failures[0]
-        await self._registry.ended(kernel.id, reason)
+            if failure.code != "no-such-kernel":
+                raise failure from error
+            log.info("Whether YARN still runs kernel=%s is not known yet: %s", kernel.id, error)
 
     async def present(self) -> set[str]:
         """Return the ids of the kernels that Enterprise Gateway has."""
