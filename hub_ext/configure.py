@@ -1,15 +1,13 @@
 """The one call that a site adds to its jupyterhub_config.py."""
 
-import shutil
-import sys
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
 
 import jupyterhub
 
-from .hub_config import admins, base_url, extend_list, extend_set, listed, update_dict
-from .secrets import read_secret
+from .hub_config import ConfigurationError, admins, base_url, extend_list, extend_set, listed, update_dict
+from .hub_services import add_portal, add_service, environment_of, require_secrets, service_commands
 from .web.identity import KERNELS_ADMIN_SCOPE
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -24,17 +22,6 @@ SPAWNERS = {
     "kubespawner.spawner.KubeSpawner": "hub_ext.spawner.RemoteKernelKubeSpawner",
     "kubernetes": "hub_ext.spawner.RemoteKernelKubeSpawner",
 }
-
-
-#: What each managed service has to know and must not find among its arguments.
-SECRETS = {
-    "gateway": ("HUB_EXT_EDGE_TOKEN", "HUB_EXT_ENTERPRISE_GATEWAY_TOKEN"),
-    "portal": ("HUB_EXT_EDGE_TOKEN",),
-}
-
-
-class ConfigurationError(SystemExit):
-    """The Hub can't work like this. It ends with the message, which says what to change, and without a traceback."""
 
 
 def configure(
@@ -95,44 +82,25 @@ def configure(
         "portal_address": portal_address,
     }.items():
         _require_http(name, url)
+    _refuse_internal_ssl(c)
     base = base_url(c)
-    _configure_spawner(c, gateway_url or f"{gateway_address.rstrip('/')}{base}services/gateway", user_domain)
+    own_url = f"{gateway_address.rstrip('/')}{base}services/gateway"
+    _configure_spawner(c, gateway_url or own_url, user_domain)
     _add_roles(c)
-    commands = _commands(
+    given = dict(service_environment or {})
+    if managed:
+        require_secrets(given)
+    commands = service_commands(
         enterprise_gateway_url=enterprise_gateway_url,
         edge_url=edge_url,
         user_domain=user_domain,
-        gateway_url=f"{gateway_address.rstrip('/')}{base}services/gateway",
+        gateway_url=own_url,
         service_config=service_config,
         template_paths=listed(c.JupyterHub, "template_paths"),
     )
-    given = dict(service_environment or {})
-    if managed:
-        _require_secrets(given)
-    _add_service(
-        c,
-        "gateway",
-        gateway_address,
-        commands["gateway"] if managed else None,
-        _own(given, "gateway", {"HUB_EXT_DATABASE_URL": database_url}),
-        display=False,
-    )
-    _add_service(
-        c,
-        "portal",
-        portal_address,
-        commands["portal"] if managed else None,
-        _own(given, "portal"),
-        display=False,
-        oauth_no_confirm=True,
-        oauth_client_allowed_scopes=[
-            "access:services!service=gateway",
-            "read:servers!user",
-            "read:users:groups!user",
-            KERNELS_ADMIN_SCOPE,
-            "admin-ui",
-        ],
-    )
+    environment = environment_of(given, "gateway", {"HUB_EXT_DATABASE_URL": database_url})
+    add_service(c, "gateway", gateway_address, commands["gateway"] if managed else None, environment, display=False)
+    add_portal(c, portal_address, commands["portal"] if managed else None, environment_of(given, "portal"))
     # Set, not extended: the Hub looks in its own folder last only when the list names other folders itself.
     c.JupyterHub.template_paths = [*listed(c.JupyterHub, "template_paths"), str(TEMPLATES)]
     update_dict(c.JupyterHub, "template_vars", {"remote_kernels_portal_url": f"{base}services/portal/"})
@@ -140,46 +108,12 @@ def configure(
         c.JupyterHub.default_url = f"{base}services/portal/"
 
 
-def _commands(
-    *,
-    enterprise_gateway_url: str,
-    edge_url: str,
-    user_domain: str,
-    gateway_url: str,
-    service_config: str,
-    template_paths: list[str],
-) -> dict[str, list[str]]:
-    """Build the services' argument lists. No secret is among them."""
-    file = [f"--config={service_config}"] if service_config else []
-    return {
-        "gateway": [
-            *_tied(),
-            sys.executable,
-            "-m",
-            "hub_gateway",
-            f"--HubGateway.enterprise_gateway_url={enterprise_gateway_url}",
-            f"--HubGateway.edge_url={edge_url}",
-            f"--HubGateway.user_domain={user_domain}",
-            *file,
-        ],
-        "portal": [
-            *_tied(),
-            sys.executable,
-            "-m",
-            "hub_portal",
-            f"--HubPortal.gateway_url={gateway_url}",
-            f"--HubPortal.edge_url={edge_url}",
-            f"--HubPortal.user_domain={user_domain}",
-            *(f"--HubPortal.template_paths={path}" for path in template_paths),
-            *file,
-        ],
-    }
-
-
-def _tied() -> list[str]:
-    """Return the words before a command that end it with the Hub, so that a killed Hub leaves no orphan on a port."""
-    setpriv = shutil.which("setpriv")
-    return [setpriv, "--pdeathsig", "TERM"] if setpriv else []
+def _refuse_internal_ssl(c: Any) -> None:
+    if "internal_ssl" in c.JupyterHub and c.JupyterHub.internal_ssl:
+        raise ConfigurationError(
+            "c.JupyterHub.internal_ssl is on, which the gateway and the portal do not speak: switch it off, and keep "
+            "the Hub, its proxy and these services on one host or in a network of their own."
+        )
 
 
 def _configure_spawner(c: Any, gateway_url: Any, user_domain: str) -> None:
@@ -248,48 +182,6 @@ def _merge_role(present: dict[str, Any], ours: dict[str, Any]) -> None:
     for key, values in ours.items():
         if key != "name":
             present[key] = [*present.get(key, []), *(value for value in values if value not in present.get(key, []))]
-
-
-def _add_service(
-    c: Any, name: str, url: str, command: list[str] | None, environment: dict[str, str], **more: Any
-) -> None:
-    definition: dict[str, Any] = {"name": name, "url": url, **more}
-    if command:
-        definition |= {"command": command, "environment": environment}
-    existing = next((one for one in listed(c.JupyterHub, "services") if one.get("name") == name), None)
-    if existing is None:
-        if not command:
-            raise ConfigurationError(
-                f"The service '{name}' is not managed by the Hub, so c.JupyterHub.services needs an entry "
-                f"with its name and api_token before configure() is called."
-            )
-        extend_list(c.JupyterHub, "services", [definition])
-        return
-    if "url" in existing or "command" in existing:
-        raise ConfigurationError(
-            f"c.JupyterHub.services already has a service named '{name}' with a url or command of its own: "
-            "rename that one."
-        )
-    existing.update(definition)
-
-
-def _own(given: dict[str, str], service: str, more: dict[str, str] | None = None) -> dict[str, str]:
-    """Return a service's environment: what the site gave, without the secrets of the other service."""
-    foreign = {name for names in SECRETS.values() for name in names} - set(SECRETS[service])
-    hidden = foreign | {f"{name}_FILE" for name in foreign}
-    return {name: value for name, value in given.items() if name not in hidden} | (more or {})
-
-
-def _require_secrets(given: dict[str, str]) -> None:
-    for name in SECRETS["gateway"]:
-        try:
-            found = read_secret(name, given)
-        except ValueError as error:
-            raise ConfigurationError(f"configure(service_environment=…): {error}.") from error
-        if not found:
-            raise ConfigurationError(
-                f"configure(service_environment=…) lacks {name}: give the secret, or its file as {name}_FILE."
-            )
 
 
 def _require_http(name: str, url: str) -> None:

@@ -6,6 +6,10 @@ from urllib.parse import urlparse
 from traitlets.config import Config, LazyConfigValue
 
 
+class ConfigurationError(SystemExit):
+    """The Hub can't work like this. It ends with the message, which says what to change, and without a traceback."""
+
+
 def base_url(c: Any) -> str:
     """Return the Hub's base path with a slash at both ends."""
     base = c.JupyterHub.base_url if "base_url" in c.JupyterHub else "/"

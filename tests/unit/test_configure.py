@@ -163,3 +163,13 @@ def test_a_spawner_without_the_mixin_is_refused(spawner):
     c.JupyterHub.spawner_class = spawner
     with pytest.raises(ConfigurationError, match="RemoteKernelMixin"):
         configure(c, **WIRING)
+
+
+def test_a_hub_with_tls_inside_is_refused_at_start_and_not_at_the_first_websocket():
+    c = Config()
+    c.JupyterHub.internal_ssl = True
+    with pytest.raises(ConfigurationError, match="internal_ssl is on"):
+        configure(c, **WIRING)
+    c.JupyterHub.internal_ssl = False
+    configure(c, **WIRING)
+    assert named(services(c), "gateway")

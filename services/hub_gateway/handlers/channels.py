@@ -6,7 +6,6 @@ import logging
 import re
 
 from tornado.ioloop import IOLoop
-from tornado.iostream import SSLIOStream
 
 from hub_ext.errors import PublicError
 from hub_ext.web.identity import header_token
@@ -58,14 +57,7 @@ class ChannelsHandler(GatewayHandler):
         """Take the client's connection away from tornado."""
         if self.client_gone.is_set():
             raise PublicError("bad-request", "The client went away.")
-        stream = self.detach()
-        if isinstance(stream, SSLIOStream):
-            stream.close()
-            raise PublicError(
-                "bad-request",
-                "The gateway takes kernel websockets behind the Hub's proxy, without TLS of its own.",
-            )
-        connection = stream.socket
+        connection = self.detach().socket  # a plain one: `configure` refuses a Hub with internal_ssl
         IOLoop.current().remove_handler(connection)
         loop = asyncio.get_running_loop()
         _, client = await loop.connect_accepted_socket(lambda: Side("to_kernel"), connection)
