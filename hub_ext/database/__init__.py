@@ -1,6 +1,17 @@
 """The services' SQL database: engine, tables, migrations."""
 
 from .engine import Database, upgrade
-from .models import Base, Kernel
+from .models import Base, Kernel, LimitChange, LimitRequest, LimitSubject, LimitValue, Person, Setting
 
-__all__ = ["Base", "Database", "Kernel", "upgrade"]
+__all__ = [
+    "Base",
+    "Database",
+    "Kernel",
+    "LimitChange",
+    "LimitRequest",
+    "LimitSubject",
+    "LimitValue",
+    "Person",
+    "Setting",
+    "upgrade",
+]

@@ -1,9 +1,10 @@
 """Connecting to the database, and bringing its schema up to date."""
 
 import asyncio
+import hashlib
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, event
+from sqlalchemy import Connection, event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
@@ -20,7 +21,9 @@ from ..errors import PublicError
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg"}
+#: Seconds for which a transaction waits for another one's lock, and for one statement's answer.
 BUSY_TIMEOUT = 10.0
+CONNECT_TIMEOUT = 5.0
 
 
 class Database:
@@ -35,10 +38,19 @@ class Database:
     def __init__(self, url: str) -> None:
         self._engine = _engine(url)
         self._sessions = async_sessionmaker(self._engine, expire_on_commit=False)
+        self._sqlite = self._engine.dialect.name == "sqlite"
+        #: SQLite has one writer at a time; waiting here is fair and cheap, its own waiting is by sleeping.
+        self._turn = asyncio.Lock()
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[AsyncSession]:
+    async def transaction(self, *, lock: str = "") -> AsyncIterator[AsyncSession]:
         """Give a session whose work is committed at the end, or undone if anything fails.
+
+        Parameters
+        ----------
+        lock : str
+            A name on which transactions wait for each other, also those of other processes: what is read after it is
+            what will be true at the commit. On SQLite every writing transaction excludes every other.
 
         Raises
         ------
@@ -46,9 +58,30 @@ class Database:
             ``database-unreachable`` when the database does not take part.
         """
         try:
-            async with self._sessions() as session, session.begin():
+            async with self._turn if self._sqlite else nullcontext(), self._sessions() as session, session.begin():
+                if self._sqlite:
+                    await session.connection(execution_options={"sqlite_begin": "BEGIN IMMEDIATE"})
+                elif lock:
+                    await session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _key(lock)})
                 yield session
-        except (SQLAlchemyError, OSError) as error:
+        except (SQLAlchemyError, OSError, TimeoutError, asyncio.TimeoutError) as error:
+            raise unreachable() from error
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncSession]:
+        """Give a session that only reads: all of it as of one moment, and never waiting for a writer.
+
+        Raises
+        ------
+        PublicError
+            ``database-unreachable`` when the database does not take part.
+        """
+        options = {} if self._sqlite else {"isolation_level": "REPEATABLE READ"}
+        try:
+            async with self._sessions() as session, session.begin():
+                await session.connection(execution_options=options)
+                yield session
+        except (SQLAlchemyError, OSError, TimeoutError, asyncio.TimeoutError) as error:
             raise unreachable() from error
 
     async def check_schema(self) -> None:
@@ -122,16 +155,35 @@ def _is_known(revision: str) -> bool:
 def _engine(url: str) -> AsyncEngine:
     parsed = make_url(url)
     parsed = parsed.set(drivername=DRIVERS.get(parsed.drivername, parsed.drivername))
-    engine = create_async_engine(parsed, pool_pre_ping=parsed.get_backend_name() != "sqlite")
     if parsed.get_backend_name() == "sqlite":
+        engine = create_async_engine(parsed)
         event.listen(engine.sync_engine, "connect", _prepare_sqlite)
-    return engine
+        event.listen(engine.sync_engine, "begin", _begin_sqlite)
+        return engine
+    limits: dict[str, Any] = {}
+    if parsed.get_driver_name() == "asyncpg":
+        limits = {"timeout": CONNECT_TIMEOUT, "command_timeout": BUSY_TIMEOUT}
+    return create_async_engine(
+        parsed, pool_pre_ping=True, pool_size=10, max_overflow=20, pool_timeout=BUSY_TIMEOUT, connect_args=limits
+    )
+
+
+def _key(lock: str) -> int:
+    """Return the number that stands for a lock's name: PostgreSQL's advisory locks are 64-bit integers."""
+    return int.from_bytes(hashlib.blake2b(lock.encode(), digest_size=8).digest(), "big", signed=True)
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
-    """Write-ahead logging lets several services read while one writes."""
+    """Write-ahead logging lets several services read while one writes; transactions begin where we say so."""
+    connection.isolation_level = None
     cursor = connection.cursor()
     cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=NORMAL")
     cursor.execute(f"PRAGMA busy_timeout={int(BUSY_TIMEOUT * 1000)}")
     cursor.execute("PRAGMA foreign_keys=ON")
     cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    """Begin as a writer where that was asked for: a reader that turns into one could fail half-way."""
+    connection.exec_driver_sql(connection.get_execution_options().get("sqlite_begin", "BEGIN"))

@@ -3,8 +3,12 @@
 from datetime import datetime, timezone
 from typing import Any
 
-from sqlalchemy import DateTime, Index, String, TypeDecorator
+from sqlalchemy import JSON, DateTime, Index, String, TypeDecorator
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+
+#: JSON whose null is SQL's, so that "no value" is one thing.
+NullableJSON = JSON(none_as_null=True)
 
 
 class UTCDateTime(TypeDecorator[datetime]):
@@ -27,9 +31,11 @@ class Base(DeclarativeBase):
 
 
 class Kernel(Base):
-    """A kernel that someone started: who owns it, and whether it still runs.
+    """A kernel that someone asked for: who owns it, what it holds of its owner's limits, and whether it still runs.
 
-    `server` is the notebook server that started it ("" is its owner's default server), None when another client did.
+    The row is the reservation: it is made before the kernel is started, counts until `state` is ``ended``, and is kept
+    for a while so that its owner sees what became of it. `server` is the notebook server that started it ("" is its
+    owner's default server), None when another client did. Memory is MiB and `cores` vcores, as YARN counts them.
     """
 
     __tablename__ = "kernels"
@@ -40,7 +46,105 @@ class Kernel(Base):
     cluster_user: Mapped[str] = mapped_column(String(63))
     kernelspec: Mapped[str] = mapped_column(String(100))
     server: Mapped[str | None] = mapped_column(String(255))
+    #: ``starting``, ``running``, ``restarting`` or ``ended``.
     state: Mapped[str] = mapped_column(String(16))
     started_at: Mapped[datetime] = mapped_column(UTCDateTime)
     ended_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     end_reason: Mapped[str] = mapped_column(String(500), default="")
+    memory_mb: Mapped[int] = mapped_column(default=0)
+    cores: Mapped[int] = mapped_column(default=0)
+    queue: Mapped[str] = mapped_column(String(255), default="")
+    #: Until when the gateway that starts or restarts it is known to be at work; None in the other states.
+    leased_until: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    #: When it will be stopped, and why, once its owner has been given notice; None while nothing is planned.
+    stop_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    stop_reason: Mapped[str] = mapped_column(String(500), default="")
+
+
+class LimitSubject(Base):
+    """Whose limits these are: ``default``, a group or a user. `revision` grows with every change of its values."""
+
+    __tablename__ = "limit_subjects"
+
+    scope: Mapped[str] = mapped_column(String(16), primary_key=True)
+    name: Mapped[str] = mapped_column(String(255), primary_key=True)
+    revision: Mapped[int] = mapped_column(default=0)
+
+
+class LimitValue(Base):
+    """A value that a subject has of its own; a field without a row is inherited.
+
+    A value with `until` counts until then; afterwards `value_after` does, where null means inherited again.
+    """
+
+    __tablename__ = "limit_values"
+
+    scope: Mapped[str] = mapped_column(String(16), primary_key=True)
+    name: Mapped[str] = mapped_column(String(255), primary_key=True)
+    field: Mapped[str] = mapped_column(String(40), primary_key=True)
+    value: Mapped[Any] = mapped_column(NullableJSON)
+    until: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    value_after: Mapped[Any] = mapped_column(NullableJSON)
+
+
+class LimitChange(Base):
+    """One line of the audit: who changed what, when and why. Lines of one action share `batch`."""
+
+    __tablename__ = "limit_changes"
+    __table_args__ = (Index("limit_changes_subject", "scope", "name"), Index("limit_changes_batch", "batch"))
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    at: Mapped[datetime] = mapped_column(UTCDateTime)
+    batch: Mapped[str] = mapped_column(String(32))
+    who: Mapped[str] = mapped_column(String(255))
+    scope: Mapped[str] = mapped_column(String(16))
+    name: Mapped[str] = mapped_column(String(255))
+    field: Mapped[str] = mapped_column(String(40))
+    before: Mapped[Any] = mapped_column(NullableJSON)
+    before_until: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    after: Mapped[Any] = mapped_column(NullableJSON)
+    after_until: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    reason: Mapped[str] = mapped_column(String(500), default="")
+    #: The batch that this one took back, empty for any other.
+    undoes: Mapped[str] = mapped_column(String(32), default="")
+
+
+class LimitRequest(Base):
+    """Somebody asks for more, and what an administrator answered. `state`: open, granted, declined or withdrawn."""
+
+    __tablename__ = "limit_requests"
+    __table_args__ = (Index("limit_requests_state", "state"), Index("limit_requests_user", "user_name"))
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    user_name: Mapped[str] = mapped_column(String(255))
+    field: Mapped[str] = mapped_column(String(40))
+    wanted: Mapped[Any] = mapped_column(NullableJSON)
+    reason: Mapped[str] = mapped_column(String(1000), default="")
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    state: Mapped[str] = mapped_column(String(16))
+    decided_by: Mapped[str] = mapped_column(String(255), default="")
+    decided_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    #: What was granted, which may be less than was wanted, and until when.
+    granted: Mapped[Any] = mapped_column(NullableJSON)
+    until: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    answer: Mapped[str] = mapped_column(String(1000), default="")
+
+
+class Person(Base):
+    """A Hub user as the gateway last learned of them, so that limits can be shown for people who are not there."""
+
+    __tablename__ = "people"
+
+    name: Mapped[str] = mapped_column(String(255), primary_key=True)
+    groups: Mapped[list[str]] = mapped_column(NullableJSON)
+    seen_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    last_kernel_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+
+
+class Setting(Base):
+    """What one service tells the others, as JSON: the limits that the Hub's configuration gives."""
+
+    __tablename__ = "settings"
+
+    key: Mapped[str] = mapped_column(String(40), primary_key=True)
+    value: Mapped[Any] = mapped_column(NullableJSON)

@@ -51,7 +51,7 @@ class Registry:
 
     async def get(self, kernel_id: str) -> Kernel | None:
         """Return a kernel that has not ended."""
-        async with self._database.transaction() as session:
+        async with self._database.reading() as session:
             kernel = await session.get(Kernel, kernel_id)
         return kernel if kernel is not None and kernel.state != ENDED else None
 
@@ -60,14 +60,14 @@ class Registry:
         query = select(Kernel).where(Kernel.state != ENDED).order_by(Kernel.started_at)
         if owner is not None:
             query = query.where(Kernel.owner == owner)
-        async with self._database.transaction() as session:
+        async with self._database.reading() as session:
             return list((await session.scalars(query)).all())
 
     async def ended_since(self, seconds: float) -> set[str]:
         """Return the ids of kernels that ended within the last `seconds`."""
         since = datetime.now(timezone.utc) - timedelta(seconds=seconds)
         query = select(Kernel.id).where(Kernel.state == ENDED, Kernel.ended_at >= since)
-        async with self._database.transaction() as session:
+        async with self._database.reading() as session:
             return set((await session.scalars(query)).all())
 
     async def forget_ended(self, days: float) -> None:
