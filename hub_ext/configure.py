@@ -6,9 +6,10 @@ from urllib.parse import urlparse
 
 import jupyterhub
 
+from .configured_limits import VARIABLE, configured_limits
 from .hub_config import ConfigurationError, admins, base_url, extend_list, extend_set, listed, update_dict
 from .hub_services import add_portal, add_service, environment_of, require_secrets, service_commands
-from .web.identity import KERNELS_ADMIN_SCOPE
+from .web.identity import KERNELS_ADMIN_SCOPE, LIMITS_ADMIN_SCOPE
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -85,7 +86,7 @@ def configure(
     _refuse_internal_ssl(c)
     base = base_url(c)
     own_url = f"{gateway_address.rstrip('/')}{base}services/gateway"
-    _configure_spawner(c, gateway_url or own_url, user_domain)
+    _configure_spawner(c, gateway_url or own_url, user_domain, database_url)
     _add_roles(c)
     given = dict(service_environment or {})
     if managed:
@@ -98,7 +99,8 @@ def configure(
         service_config=service_config,
         template_paths=listed(c.JupyterHub, "template_paths"),
     )
-    environment = environment_of(given, "gateway", {"HUB_EXT_DATABASE_URL": database_url})
+    told = {"HUB_EXT_DATABASE_URL": database_url, VARIABLE: configured_limits(c)}
+    environment = environment_of(given, "gateway", told)
     add_service(c, "gateway", gateway_address, commands["gateway"] if managed else None, environment, display=False)
     add_portal(c, portal_address, commands["portal"] if managed else None, environment_of(given, "portal"))
     # Set, not extended: the Hub looks in its own folder last only when the list names other folders itself.
@@ -116,7 +118,7 @@ def _refuse_internal_ssl(c: Any) -> None:
         )
 
 
-def _configure_spawner(c: Any, gateway_url: Any, user_domain: str) -> None:
+def _configure_spawner(c: Any, gateway_url: Any, user_domain: str, database_url: str) -> None:
     chosen = c.JupyterHub.spawner_class if "spawner_class" in c.JupyterHub else ""
     if isinstance(chosen, type):
         _require_mixin(chosen)
@@ -130,6 +132,7 @@ def _configure_spawner(c: Any, gateway_url: Any, user_domain: str) -> None:
         )
     c.RemoteKernelMixin.gateway_url = gateway_url
     c.RemoteKernelMixin.user_domain = user_domain
+    c.RemoteKernelMixin.database_url = database_url
 
 
 def _require_mixin(chosen: type) -> None:
@@ -159,13 +162,20 @@ def _add_roles(c: Any) -> None:
     update_dict(
         c.JupyterHub,
         "custom_scopes",
-        {KERNELS_ADMIN_SCOPE: {"description": "See and stop everyone's kernels on the Hadoop cluster"}},
+        {
+            KERNELS_ADMIN_SCOPE: {"description": "See and stop everyone's kernels on the Hadoop cluster"},
+            LIMITS_ADMIN_SCOPE: {"description": "See and change everyone's limits for kernels on the Hadoop cluster"},
+        },
     )
     added: list[dict[str, Any]] = [
-        {"name": "remote-kernels-gateway", "scopes": ["list:users", "read:servers"], "services": ["gateway"]},
+        {
+            "name": "remote-kernels-gateway",
+            "scopes": ["list:users", "read:users:groups", "read:servers"],
+            "services": ["gateway"],
+        },
         {
             "name": "remote-kernels-admin",
-            "scopes": [KERNELS_ADMIN_SCOPE, *everyone],
+            "scopes": [KERNELS_ADMIN_SCOPE, LIMITS_ADMIN_SCOPE, *everyone],
             "users": sorted(admins(c)),
         },
     ]

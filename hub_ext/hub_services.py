@@ -6,7 +6,7 @@ from typing import Any
 
 from .hub_config import ConfigurationError, extend_list, listed
 from .secrets import read_secret
-from .web.identity import KERNELS_ADMIN_SCOPE
+from .web.identity import KERNELS_ADMIN_SCOPE, LIMITS_ADMIN_SCOPE
 
 #: What each managed service has to know and must not find among its arguments.
 SECRETS = {
@@ -30,6 +30,7 @@ def add_portal(c: Any, address: str, command: list[str] | None, environment: dic
             "read:servers!user",
             "read:users:groups!user",
             KERNELS_ADMIN_SCOPE,
+            LIMITS_ADMIN_SCOPE,
             "admin-ui",
         ],
     )

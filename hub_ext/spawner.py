@@ -72,6 +72,14 @@ class RemoteKernelMixin(Configurable):
         """,
     ).tag(config=True)
 
+    database_url = Unicode(
+        "",
+        help="""
+        The services' database, in which the administration pages keep limits; `configure` sets it. Empty, or while it
+        does not answer: the limits of this configuration alone count for the notebook server.
+        """,
+    ).tag(config=True)
+
     default_limits = Dict(
         help="""
         Limits of everyone who has none of their own: field to number, ``"unlimited"`` or (for ``queues``) a list of

@@ -8,6 +8,8 @@ from tornado.httputil import HTTPHeaders
 
 #: Reaches everyone's kernels through the gateway and shows them in the portal.
 KERNELS_ADMIN_SCOPE = "custom:kernels:admin"
+#: Reads and changes everyone's limits, and answers requests for more.
+LIMITS_ADMIN_SCOPE = "custom:limits:admin"
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,11 @@ class Identity:
     def kernels_admin(self) -> bool:
         """True when this token may act on everyone's kernels."""
         return KERNELS_ADMIN_SCOPE in self.scopes
+
+    @property
+    def limits_admin(self) -> bool:
+        """True when this token may read and change everyone's limits."""
+        return LIMITS_ADMIN_SCOPE in self.scopes
 
 
 def identity_of(model: dict[str, Any]) -> Identity:

@@ -1,3 +1,4 @@
+import json
 import sys
 
 import jupyterhub
@@ -6,6 +7,7 @@ from traitlets.config import Config
 
 from hub_ext import configure
 from hub_ext.configure import ConfigurationError
+from hub_ext.spawner import RemoteKernelLocalSpawner
 
 WIRING = {
     "enterprise_gateway_url": "http://eg.test:8888",
@@ -42,7 +44,13 @@ def test_on_an_empty_config_everything_is_wired():
     assert c.JupyterHub.spawner_class == "hub_ext.spawner.RemoteKernelLocalSpawner"
     assert c.RemoteKernelMixin.gateway_url == "http://127.0.0.1:8701/services/gateway"
     assert c.JupyterHub.default_url == "/services/portal/"
-    assert named(roles(c), "remote-kernels-gateway")["services"] == ["gateway"]
+    assert named(roles(c), "remote-kernels-gateway") == {
+        "name": "remote-kernels-gateway",
+        "scopes": ["list:users", "read:users:groups", "read:servers"],
+        "services": ["gateway"],
+    }
+    assert "custom:limits:admin" in portal["oauth_client_allowed_scopes"]
+    assert c.RemoteKernelMixin.database_url == WIRING["database_url"]
     everyone = (
         c.JupyterHub.extra_user_scopes.to_dict()["update"] if SIX else set(named(roles(c), "user")["scopes"]) - {"self"}
     )
@@ -70,7 +78,7 @@ def test_what_a_site_has_already_stays_and_is_extended():
     assert c.JupyterHub.template_paths[0] == "/site/templates"
     assert "--HubPortal.template_paths=/site/templates" in named(services(c), "portal")["command"]
     assert c.JupyterHub.template_vars["logo"] == "x"
-    assert set(c.JupyterHub.custom_scopes) == {"custom:site:x", "custom:kernels:admin"}
+    assert set(c.JupyterHub.custom_scopes) == {"custom:site:x", "custom:kernels:admin", "custom:limits:admin"}
     assert c.JupyterHub.default_url == "/hub/home"
     assert c.JupyterHub.spawner_class == "hub_ext.spawner.RemoteKernelKubeSpawner"
     assert c.KubeSpawner.image == "site/image:1"
@@ -96,7 +104,7 @@ def test_roles_of_ours_that_a_site_has_begun_are_completed():
     role = named(roles(c), "remote-kernels-admin")
     assert role["users"] == ["carol", "root2"]
     assert role["groups"] == ["support"]
-    assert "custom:kernels:admin" in role["scopes"]
+    assert {"custom:kernels:admin", "custom:limits:admin"} <= set(role["scopes"])
 
 
 def test_services_that_run_elsewhere_get_their_address_and_scopes():
@@ -173,3 +181,70 @@ def test_a_hub_with_tls_inside_is_refused_at_start_and_not_at_the_first_websocke
     c.JupyterHub.internal_ssl = False
     configure(c, **WIRING)
     assert named(services(c), "gateway")
+
+
+def told_limits(c):
+    return json.loads(named(services(c), "gateway")["environment"]["HUB_EXT_CONFIGURED_LIMITS"])
+
+
+def test_the_gateway_is_told_the_configured_limits_and_not_by_its_arguments():
+    c = Config()
+    c.RemoteKernelMixin.default_limits = {"kernels": 3, "queues": ["notebooks"], "cores": "unlimited"}
+    c.RemoteKernelMixin.group_limits = {"analytics": {"kernels": 0}}
+    c.RemoteKernelMixin.user_limits = {"alice": {"memory_mb": None}}
+    c.RemoteKernelMixin.most_restrictive_group = True
+    configure(c, **WIRING)
+    assert told_limits(c) == {
+        "default": {"kernels": 3, "queues": ["notebooks"], "cores": "unlimited"},
+        "groups": {"analytics": {"kernels": 0}},
+        "users": {"alice": {"memory_mb": None}},
+        "most_restrictive_group": True,
+    }
+    assert "analytics" not in str(named(services(c), "gateway")["command"])
+
+
+class SitesSpawner(RemoteKernelLocalSpawner):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("spawner", "section"),
+    [
+        ("simple", "RemoteKernelLocalSpawner"),
+        ("remote-kernel-local", "RemoteKernelLocalSpawner"),
+        (SitesSpawner, "SitesSpawner"),
+        (SitesSpawner, "Spawner"),
+        ("kubespawner.KubeSpawner", "RemoteKernelKubeSpawner"),
+        ("kubespawner.KubeSpawner", "KubeSpawner"),
+    ],
+)
+def test_limits_count_under_every_name_under_which_the_spawner_reads_them(spawner, section):
+    c = Config()
+    c.JupyterHub.spawner_class = spawner
+    c[section].default_limits.update({"kernels": 2})
+    configure(c, **WIRING)
+    assert told_limits(c)["default"] == {"kernels": 2}
+
+
+def test_the_more_special_name_wins_as_it_does_for_the_spawner():
+    c = Config()
+    c.RemoteKernelMixin.default_limits = {"kernels": 1, "cores": 1}
+    c.RemoteKernelLocalSpawner.default_limits = {"kernels": 2}
+    configure(c, **WIRING)
+    assert told_limits(c)["default"] == {"kernels": 2}
+    assert RemoteKernelLocalSpawner(config=c).default_limits == {"kernels": 2}
+
+
+@pytest.mark.parametrize(
+    ("trait", "value", "words"),
+    [
+        ("default_limits", {"kernel": 3}, "default_limits: There is no limit named 'kernel'"),
+        ("group_limits", {"analytics": {"kernels": "many"}}, r"group_limits\['analytics'\]: Limit 'kernels' takes"),
+        ("user_limits", {"alice": 3}, r"user_limits\['alice'\]: this has to be a dict of limits, not 3"),
+    ],
+)
+def test_a_limit_that_cannot_be_read_is_named_when_the_hub_starts(trait, value, words):
+    c = Config()
+    c.RemoteKernelMixin[trait] = value
+    with pytest.raises(ConfigurationError, match=words):
+        configure(c, **WIRING)
