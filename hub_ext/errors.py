@@ -6,10 +6,94 @@ Everything else is logged with a reference, and only that reference is shown.
 import secrets
 import textwrap
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 #: JupyterLab's dialog keeps line breaks but does not wrap, and cuts lines at about 100 columns.
 DIALOG_COLUMNS = 80
+
+
+@dataclass(frozen=True)
+class Case:
+    """What a code stands for: its HTTP status, and what it means to whoever meets it."""
+
+    status: int
+    meaning: str
+
+
+#: Every case there is. `docs/reference/errors.md` is written from it.
+CASES: dict[str, Case] = {
+    # who asks
+    "login-expired": Case(401, "The token is missing, unknown or expired."),
+    "edge-token": Case(401, "A call to the edge service without its token."),
+    "name-not-usable": Case(403, "The user's name can't be the name of a cluster user."),
+    "not-yours": Case(403, "It belongs to somebody else."),
+    "sessions-closed": Case(403, "Sessions are not kept here; the notebook server has its own."),
+    "not-a-limits-admin": Case(403, "Changing limits, or seeing those of others, needs the scope for it."),
+    # what is asked
+    "bad-request": Case(400, "The request can't be read."),
+    "not-a-websocket": Case(400, "A plain request where only a websocket is answered."),
+    "no-such-kernel": Case(404, "There is no such kernel, or it is not the caller's."),
+    "no-such-kernelspec": Case(404, "There is no such kernel in the catalogue, or not for the caller."),
+    "no-such-page": Case(404, "There is nothing at this address."),
+    "method-not-allowed": Case(405, "The address does not take this method."),
+    "superseded": Case(409, "A later connection of the same session has taken this one's place."),
+    "request-too-large": Case(413, "The request is larger than what is taken."),
+    # limits: a start that is against them
+    "over-kernel-limit": Case(403, "The kernel is larger than one kernel of this user may be."),
+    "over-total-limit": Case(403, "With it, the user's kernels together would hold more memory or cores than allowed."),
+    "too-many-kernels": Case(403, "The user has as many kernels as allowed."),
+    "queue-not-allowed": Case(403, "The kernel runs in a queue that the user may not use."),
+    # the cluster: a start that it could never serve
+    "unknown-queue": Case(409, "The scheduler has no such queue."),
+    "container-too-large": Case(409, "The driver or an executor is larger than the largest container."),
+    "node-too-small": Case(409, "The driver or an executor is larger than every working node."),
+    "queue-too-small": Case(409, "The whole kernel is larger than the largest share its queue can have."),
+    # limits: changing them
+    "limits-invalid": Case(422, "A value that the limit does not take."),
+    "limits-changed": Case(409, "Somebody else has changed the same limits meanwhile."),
+    "limits-need-confirmation": Case(409, "The change has consequences that must be confirmed."),
+    "limits-unreadable": Case(500, "The stored or configured limits can't be read."),
+    "no-such-change": Case(404, "There is no such change in the history."),
+    "no-such-subject": Case(404, "There is no such user or group."),
+    "no-such-request": Case(404, "There is no such request, or it is not the caller's."),
+    "request-decided": Case(409, "The request has already been granted, declined or withdrawn."),
+    "too-many-requests": Case(429, "The user has too many open requests."),
+    # starting
+    "kernel-start-failed": Case(500, "The kernel could not be started."),
+    "kernel-start-timeout": Case(504, "The kernel did not start in time."),
+    "bad-definition": Case(500, "The kernel's definition can't be used."),
+    "driver-too-large": Case(409, "YARN refused the driver: it is larger than the largest container."),
+    "executor-too-large": Case(409, "YARN refused an executor: it is larger than the largest container."),
+    "queue-not-permitted": Case(403, "YARN does not let this user into the queue."),
+    "queue-stopped": Case(409, "The queue takes no applications at present."),
+    "queue-full": Case(409, "The queue has as many applications as it takes."),
+    "impersonation-refused": Case(500, "The gateway's account may not start applications for others."),
+    "driver-out-of-memory": Case(500, "The driver took more memory than its container has."),
+    "python-missing": Case(500, "The kernel's Python is not on the node."),
+    "file-missing": Case(500, "A file that the kernel needs is not there."),
+    "resource-manager-unreachable": Case(503, "Enterprise Gateway does not reach the ResourceManager."),
+    "submission-failed": Case(500, "The application could not be submitted."),
+    "application-failed": Case(500, "The application ended with a failure."),
+    "application-killed": Case(500, "The application was ended by somebody."),
+    "start-timeout": Case(504, "The kernel's application did not start in time."),
+    "cluster-busy": Case(503, "The cluster had no room for the kernel in time."),
+    "gateway-stopping": Case(503, "Enterprise Gateway is being stopped."),
+    "no-gateway": Case(503, "The notebook server can't be given a gateway to the cluster."),
+    # parts that do not answer
+    "hub-unreachable": Case(503, "The Hub does not answer."),
+    "gateway-unreachable": Case(503, "The gateway does not answer."),
+    "enterprise-gateway-unreachable": Case(503, "Enterprise Gateway does not answer."),
+    "enterprise-gateway-failed": Case(502, "Enterprise Gateway could not do it."),
+    "edge-unreachable": Case(503, "The edge service does not answer."),
+    "cluster-unreachable": Case(503, "The ResourceManager does not answer, or has not for too long."),
+    "database-unreachable": Case(503, "The database does not answer."),
+    "applications-not-ended": Case(502, "The cluster did not end everything that belongs to a kernel."),
+    "internal-error": Case(500, "A mistake of ours; the log has it under the reference that is shown."),
+}
+
+#: HTTP status of each case.
+STATUS: dict[str, int] = {code: case.status for code, case in CASES.items()}
 
 
 class PublicError(Exception):
@@ -18,7 +102,7 @@ class PublicError(Exception):
     Parameters
     ----------
     code : str
-        Stable name of the case, for programs: a key of `STATUS`, or any other kebab-case word together with `status`.
+        Stable name of the case, for programs: a key of `CASES`.
     message : str
         One sentence: what was asked and why it can't be.
     details : sequence of str
@@ -26,7 +110,7 @@ class PublicError(Exception):
     remedy : str
         What would work, or whom to ask.
     status : int, optional
-        HTTP status; by default the one that `STATUS` has for the code.
+        HTTP status; by default the one that `CASES` has for the code.
     numbers : dict, optional
         The same figures for programs (plain JSON values).
     """
@@ -55,31 +139,6 @@ class PublicError(Exception):
 
     def __str__(self) -> str:
         return " ".join(self.lines())
-
-
-#: HTTP status of each case that needs no further context.
-STATUS: dict[str, int] = {
-    "name-not-usable": 403,
-    "login-expired": 401,
-    "not-yours": 403,
-    "no-such-kernel": 404,
-    "no-such-kernelspec": 404,
-    "no-such-page": 404,
-    "method-not-allowed": 405,
-    "sessions-closed": 403,
-    "bad-request": 400,
-    "request-too-large": 413,
-    "not-a-websocket": 400,
-    "hub-unreachable": 503,
-    "enterprise-gateway-unreachable": 503,
-    "enterprise-gateway-failed": 502,
-    "edge-unreachable": 503,
-    "cluster-unreachable": 503,
-    "database-unreachable": 503,
-    "kernel-start-failed": 500,
-    "kernel-start-timeout": 504,
-    "internal-error": 500,
-}
 
 
 def new_reference() -> str:
