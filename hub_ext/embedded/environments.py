@@ -57,8 +57,8 @@ class Environment:
 
 
 HUB = Environment("hub", "hub", "JupyterHub, JupyterLab and the services", 110, 330)
-HUB_FOR_TESTS = Environment("hub", "test", "JupyterHub, JupyterLab, the services and test tools", 230, 590)
-OLDER_HUB = Environment("hub-5.5", "hub-5.5", "JupyterHub 5.5 for compatibility tests", 20, 80)
+HUB_FOR_TESTS = Environment("hub", "test", "JupyterHub, JupyterLab, the services and test tools", 265, 690)
+OLDER_HUB = Environment("hub-5.5", "hub-5.5", "JupyterHub 5.5 for compatibility tests", 20, 160)
 ENTERPRISE_GATEWAY = Environment(
     "enterprise-gateway", "enterprise-gateway", "Jupyter Enterprise Gateway", 45, 115, companion=True
 )
