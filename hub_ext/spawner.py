@@ -102,7 +102,8 @@ class RemoteKernelMixin(Configurable):
         False,
         help="""
         Switch on `hub_ext.singleuser` in the notebook server, which needs this package in the notebook server's image.
-        Without it Jupyter Server writes the server's own Hub token into the server's log when a kernel starts.
+        Without it Jupyter Server writes the server's own Hub token into the server's log when a kernel starts, and
+        wraps a refused start into words about the gateway's address.
         """,
     ).tag(config=True)
 
