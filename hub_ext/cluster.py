@@ -7,6 +7,11 @@ from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict
 
+from .sizes import MINIMUM_OVERHEAD_MB, OVERHEAD_FACTOR, Calculator, Rules
+
+#: Where an application runs that names no queue: Spark's own default.
+DEFAULT_QUEUE = "default"
+
 
 class Plain(BaseModel):
     """Immutable plain data; unknown fields of a newer edge are ignored."""
@@ -29,7 +34,11 @@ class Node(Plain):
 
 
 class Queue(Plain):
-    """A leaf queue of the scheduler. Percentages are of the whole cluster (0 to 100)."""
+    """A leaf queue of the scheduler. Percentages are of the whole cluster (0 to 100).
+
+    `maximum_memory_mb` and `maximum_vcores` are what its applications can hold together at most, the
+    `maximum_allocation` fields one container of it; 0: not told.
+    """
 
     name: str
     path: str
@@ -41,6 +50,10 @@ class Queue(Plain):
     vcores_used: int = 0
     applications_running: int = 0
     applications_waiting: int = 0
+    maximum_memory_mb: int = 0
+    maximum_vcores: int = 0
+    maximum_allocation_mb: int = 0
+    maximum_allocation_vcores: int = 0
 
 
 class Application(Plain):
@@ -70,8 +83,10 @@ class ClusterState(Plain):
     """The cluster as the poller last saw it.
 
     `as_of` is None when the ResourceManager never answered since the edge service started. `stale` says that the
-    last poll
-    failed; the numbers are then those of `as_of`, and `error` says why in words.
+    last poll failed; the numbers are then those of `as_of`, and `error` says why in words.
+
+    Containers are rounded up to multiples of the minimum allocation, or of `increment_allocation_mb` where that is
+    not 0. `queues_fixed` is False where the scheduler makes queues when an application asks for them.
     """
 
     as_of: datetime | None = None
@@ -86,11 +101,39 @@ class ClusterState(Plain):
     applications_running: int = 0
     applications_waiting: int = 0
     minimum_allocation_mb: int = 1024
+    minimum_allocation_vcores: int = 1
+    increment_allocation_mb: int = 0
     maximum_allocation_mb: int = 0
     maximum_allocation_vcores: int = 0
+    resource_calculator: Calculator = "memory"
     resource_manager_version: str = ""
     nodes: tuple[Node, ...] = ()
     queues: tuple[Queue, ...] = ()
+    queues_fixed: bool = True
+
+    def rules(self, overhead_factor: float = OVERHEAD_FACTOR, minimum_overhead_mb: int = MINIMUM_OVERHEAD_MB) -> Rules:
+        """Return how this cluster makes containers, with Spark's rule for the overhead on this site."""
+        return Rules(
+            minimum_allocation_mb=self.minimum_allocation_mb,
+            calculator=self.resource_calculator,
+            overhead_factor=overhead_factor,
+            minimum_overhead_mb=minimum_overhead_mb,
+            minimum_vcores=self.minimum_allocation_vcores,
+            increment_mb=self.increment_allocation_mb,
+            maximum_allocation_mb=self.maximum_allocation_mb,
+        )
+
+    def queue(self, name: str | None) -> Queue | None:
+        """Find a leaf queue as the scheduler does: by its path, or by its name when only one has it."""
+        wanted = queue_path(name)
+        found = [one for one in self.queues if queue_path(one.path) == wanted]
+        found = found or [one for one in self.queues if one.name == wanted]
+        return found[0] if len(found) == 1 else None
+
+
+def queue_path(name: str | None) -> str:
+    """Return a queue's path without the root, which may be left out everywhere: ``a.b`` for ``root.a.b``."""
+    return (name or DEFAULT_QUEUE).removeprefix("root.")
 
 
 class Applications(Plain):

@@ -10,7 +10,7 @@ from hub_ext.embedded import hadoop, kernelspecs
 from hub_ext.embedded.hadoop_sites import render_properties, render_xml
 from hub_ext.embedded.layout import NODE_ADDRESSES, Layout, Ports
 from hub_ext.kernels import definition_of
-from hub_ext.sizes import footprint
+from hub_ext.sizes import Rules, footprint
 from jeg_plugin.definition import definition_of as plugin_definition_of
 
 
@@ -140,8 +140,8 @@ def test_the_ready_made_kernelspecs(layout):
     hub = {name: definition_of(name, {"spec": spec}) for name, spec in specs.items()}
     assert (hub["spark_python"].display_name, hub["python_yarn"].display_name) == ("Spark (Python)", "Python in YARN")
     assert all(definition.visibility == "everyone" for definition in hub.values())
-    assert footprint(hub["spark_python"].size.as_kernel_size(), 256).memory_mb == 2048
-    assert footprint(hub["python_yarn"].size.as_kernel_size(), 256).memory_mb == 1024
+    assert footprint(hub["spark_python"].size.as_kernel_size(), Rules(256)).memory_mb == 2048
+    assert footprint(hub["python_yarn"].size.as_kernel_size(), Rules(256)).memory_mb == 1024
     for name, spec in specs.items():
         assert spec["argv"][:4] == [str(layout.enterprise_gateway_python), "-I", "-m", "jeg_plugin.launch"]
         # The Hub's reading and the launcher's are the same.

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub_ext.sizes import KernelSize, footprint, human_mb, overhead_mb, round_up_mb
+from hub_ext.sizes import KernelSize, Rules, footprint, human_mb, overhead_mb, round_up_mb
 
 
 @pytest.mark.parametrize(
@@ -27,13 +27,13 @@ def test_a_minimum_allocation_of_nothing_is_refused():
 
 def test_footprint_counts_driver_and_every_executor():
     size = KernelSize(driver_memory_mb=640, executors=3, executor_memory_mb=1024, executor_cores=2)
-    found = footprint(size, 256)
+    found = footprint(size, Rules(256))
     assert (found.driver_mb, found.executor_mb) == (1024, 1536)
     assert (found.memory_mb, found.vcores, found.containers) == (1024 + 3 * 1536, 1 + 3 * 2, 4)
 
 
 def test_a_kernel_without_executors_is_its_driver():
-    assert footprint(KernelSize(driver_memory_mb=640), 256).memory_mb == 1024
+    assert footprint(KernelSize(driver_memory_mb=640), Rules(256)).memory_mb == 1024
 
 
 sizes = st.builds(
@@ -46,7 +46,7 @@ sizes = st.builds(
 
 @given(sizes, st.integers(1, 4096))
 def test_allocation_is_a_multiple_and_never_below_what_was_asked(size, minimum):
-    found = footprint(size, minimum)
+    found = footprint(size, Rules(minimum))
     asked = size.driver_memory_mb + overhead_mb(size.driver_memory_mb)
     assert found.driver_mb % minimum == 0
     assert asked <= found.driver_mb < asked + minimum

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from hub_ext.kernels import KernelDefinition, Size
-from hub_ext.sizes import Footprint, KernelSize, footprint, human_mb, overhead_mb
+from hub_ext.sizes import Footprint, KernelSize, Rules, footprint, human_mb, overhead_mb
 
 from .words import TIMES, count
 
@@ -107,7 +107,7 @@ def size_words(size: Size | None, step_mb: int | None) -> str:
 
 def taken(size: KernelSize, step_mb: int | None) -> Footprint:
     """Compute what YARN allocates; without rounding when the cluster does not tell its step."""
-    return footprint(size, step_mb or 1)
+    return footprint(size, Rules(step_mb or 1))
 
 
 def details(one: KernelDefinition, default: bool, step_mb: int | None, maximum_mb: int = 0) -> Details:
