@@ -1,13 +1,15 @@
 """What a kernel definition is: the ``remote_kernel`` block in a kernelspec's metadata.
 
-The truth about a definition is its kernel.json. A hand-written kernelspec without the block is visible to everyone.
+The truth about a definition is its kernel.json. A hand-written kernelspec without the block is visible to everyone;
+its size and queue are read from its Spark options.
 """
 
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from .sizes import KernelSize
+from . import spark_options
+from .sizes import UNBOUNDED_EXECUTORS, KernelSize
 
 #: Where the block stands in ``kernel.json``: ``metadata.remote_kernel``.
 METADATA_KEY = "remote_kernel"
@@ -30,6 +32,10 @@ class Size(BaseModel):
     executor_cores: int = Field(default=1, ge=1, le=1024)
     driver_overhead_mb: int | None = Field(default=None, ge=0, le=4_194_304)
     executor_overhead_mb: int | None = Field(default=None, ge=0, le=4_194_304)
+    overhead_factor: float | None = Field(default=None, ge=0.0001, le=10)
+    pyspark_memory_mb: int | None = Field(default=None, ge=0, le=4_194_304)
+    off_heap_mb: int | None = Field(default=None, ge=0, le=4_194_304)
+    executors_max: int | None = Field(default=None, ge=0, le=UNBOUNDED_EXECUTORS)
 
     def as_kernel_size(self) -> KernelSize:
         """Return the plain value that `hub_ext.sizes` computes with."""
@@ -91,17 +97,29 @@ def definition_of(name: str, model: dict[str, Any]) -> KernelDefinition:
         "language": str(spec.get("language") or ""),
         "resources": {k: v for k, v in (model.get("resources") or {}).items() if isinstance(v, str)},
     }
+    options = from_options(spec)
     block = (spec.get("metadata") or {}).get(METADATA_KEY)
     if block is None:
-        return KernelDefinition(**base)
+        return KernelDefinition(**base, **options)
     try:
-        return KernelDefinition.model_validate({**block, **base})
-    except (ValidationError, TypeError):
+        return KernelDefinition.model_validate({**options, **_without_nothing(block), **base})
+    except (ValidationError, TypeError, AttributeError):
         return KernelDefinition(
             **base,
+            **options,
             visibility="private",
             description="Its kernel.json has a remote_kernel block that can't be read.",
         )
+
+
+def from_options(spec: dict[str, Any]) -> dict[str, Any]:
+    """Return size and queue that a kernelspec's Spark options tell; empty for a kernel outside YARN."""
+    found = spark_options.read(spec)
+    return {"size": Size(**found.size), "queue": found.queue} if found else {}
+
+
+def _without_nothing(block: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in block.items() if value is not None}
 
 
 def public_model(name: str, model: dict[str, Any]) -> dict[str, Any]:
@@ -115,6 +133,11 @@ def public_model(name: str, model: dict[str, Any]) -> dict[str, Any]:
     shown: dict[str, Any] = {"debugger": bool(metadata.get("debugger", False))}
     if isinstance(block, dict):
         shown[METADATA_KEY] = {k: v for k, v in block.items() if k not in {"python", "archive"}}
+    elif block is None and (options := from_options(spec)):
+        shown[METADATA_KEY] = {
+            "size": options["size"].model_dump(exclude_none=True),
+            **({"queue": options["queue"]} if options["queue"] else {}),
+        }
     return {
         "name": name,
         "spec": {

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from .definition import Definition, DefinitionError
+from .definition import Definition, DefinitionError, Size
 
 SUBMIT_CLASS = "org.apache.spark.deploy.SparkSubmit"
 DRIVER = Path(__file__).with_name("driver.py")
@@ -122,21 +122,12 @@ def _configuration(site: Mapping[str, str]) -> list[str]:
 
 
 def _settings(definition: Definition, start: Start) -> dict[str, str]:
-    size = definition.size
     settings = {
         "spark.yarn.tags": start.kernel_id,
         "spark.yarn.maxAppAttempts": "1",
         "spark.yarn.submit.waitAppCompletion": "false",
-        "spark.dynamicAllocation.enabled": "false",
-        "spark.executor.cores": str(size.executor_cores),
+        **_size_settings(definition.size),
     }
-    if size.executors:
-        settings["spark.executor.instances"] = str(size.executors)
-        settings["spark.executor.memory"] = f"{size.executor_memory_mb}m"
-    if size.driver_overhead_mb is not None:
-        settings["spark.driver.memoryOverhead"] = f"{size.driver_overhead_mb}m"
-    if size.executor_overhead_mb is not None:
-        settings["spark.executor.memoryOverhead"] = f"{size.executor_overhead_mb}m"
     if definition.archive is not None:
         settings["spark.yarn.dist.archives"] = f"{definition.archive}#environment"
     python = definition.python or ("./environment/bin/python" if definition.archive else None)
@@ -144,6 +135,43 @@ def _settings(definition: Definition, start: Start) -> dict[str, str]:
         settings["spark.yarn.appMasterEnv.PYSPARK_PYTHON"] = python
         settings["spark.executorEnv.PYSPARK_PYTHON"] = python
     return settings
+
+
+def _size_settings(size: Size) -> dict[str, str]:
+    settings = {
+        "spark.executor.cores": str(size.executor_cores),
+        **_number_of_executors(size),
+        # Nothing is left to a site's defaults that would make a container larger than what the limits count.
+        "spark.memory.offHeap.enabled": "true" if size.off_heap_mb else "false",
+    }
+    memory = {
+        "spark.executor.memory": size.executor_memory_mb if size.has_executors else None,
+        "spark.driver.memoryOverhead": size.driver_overhead_mb,
+        "spark.executor.memoryOverhead": size.executor_overhead_mb,
+        "spark.executor.pyspark.memory": size.pyspark_memory_mb or None,
+        "spark.memory.offHeap.size": size.off_heap_mb or None,
+    }
+    settings |= {name: f"{value}m" for name, value in memory.items() if value is not None}
+    if size.overhead_factor is not None:
+        factor = str(size.overhead_factor)
+        settings |= {f"spark.{part}.memoryOverheadFactor": factor for part in ("driver", "executor")}
+    return settings
+
+
+def _number_of_executors(size: Size) -> dict[str, str]:
+    if size.executors_max is None:
+        settings = {"spark.dynamicAllocation.enabled": "false"}
+        if size.executors:
+            settings["spark.executor.instances"] = str(size.executors)
+        return settings
+    return {
+        "spark.dynamicAllocation.enabled": "true",
+        "spark.dynamicAllocation.minExecutors": str(size.executors),
+        "spark.dynamicAllocation.initialExecutors": str(size.executors),
+        "spark.dynamicAllocation.maxExecutors": str(size.executors_max),
+        # Without an external shuffle service, executors with shuffle data are kept.
+        "spark.dynamicAllocation.shuffleTracking.enabled": "true",
+    }
 
 
 def _driver_arguments(definition: Definition, start: Start) -> list[str]:

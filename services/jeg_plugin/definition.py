@@ -50,7 +50,10 @@ class DefinitionError(ValueError):
 
 @dataclass(frozen=True)
 class Size:
-    """What the kernel asks of YARN: MiB, cores and a number of executors; an overhead of None means Spark's rule."""
+    """What the kernel asks of YARN: MiB, cores and a number of executors; an overhead of None means Spark's rule.
+
+    With `executors_max`, the maximum of dynamic allocation, `executors` is only the beginning and the least.
+    """
 
     driver_memory_mb: int
     driver_cores: int = 1
@@ -59,6 +62,15 @@ class Size:
     executor_cores: int = 1
     driver_overhead_mb: int | None = None
     executor_overhead_mb: int | None = None
+    overhead_factor: float | None = None
+    pyspark_memory_mb: int | None = None
+    off_heap_mb: int | None = None
+    executors_max: int | None = None
+
+    @property
+    def has_executors(self) -> bool:
+        """True when the kernel can have executors."""
+        return max(self.executors, self.executors_max or 0) > 0
 
 
 @dataclass(frozen=True)
@@ -88,7 +100,7 @@ def definition_of(kernel_json: Any) -> Definition:
     if kind not in KERNEL_TYPES:
         raise DefinitionError(f"type is none of: {', '.join(KERNEL_TYPES)}")
     size = _size(_mapping(block.get("size"), "size"))
-    if kind == "python" and size.executors:
+    if kind == "python" and size.has_executors:
         raise DefinitionError("a kernel of type python has no executors")
     archive = _text(block, "archive", ARCHIVE)
     python = _text(block, "python", PYTHON)
@@ -125,15 +137,29 @@ def _size(block: Mapping[str, Any]) -> Size:
     if unknown:
         raise DefinitionError(f"size has fields that don't exist ({len(unknown)})")
     executors = _integer(block, "executors", _EXECUTORS, 0)
+    executors_max = _optional_integer(block, "executors_max", (executors, _EXECUTORS[1]))
+    some = max(executors, executors_max or 0) > 0
     return Size(
         driver_memory_mb=_integer(block, "driver_memory_mb", _MEMORY_MB),
         driver_cores=_integer(block, "driver_cores", _CORES, 1),
         executors=executors,
-        executor_memory_mb=_integer(block, "executor_memory_mb", _MEMORY_MB if executors else (0, _MEMORY_MB[1]), 0),
+        executor_memory_mb=_integer(block, "executor_memory_mb", _MEMORY_MB if some else (0, _MEMORY_MB[1]), 0),
         executor_cores=_integer(block, "executor_cores", _CORES, 1),
         driver_overhead_mb=_optional_integer(block, "driver_overhead_mb"),
         executor_overhead_mb=_optional_integer(block, "executor_overhead_mb"),
+        overhead_factor=_factor(block.get("overhead_factor")),
+        pyspark_memory_mb=_optional_integer(block, "pyspark_memory_mb"),
+        off_heap_mb=_optional_integer(block, "off_heap_mb"),
+        executors_max=executors_max,
     )
+
+
+def _factor(value: Any) -> float | None:
+    if value is None:
+        return None
+    if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0.0001 <= value <= 10:
+        raise DefinitionError("overhead_factor is not a number from 0.0001 to 10")
+    return float(value)
 
 
 def _spark_conf(block: Any) -> dict[str, str]:
@@ -165,10 +191,8 @@ def _integer(block: Mapping[str, Any], name: str, bounds: tuple[int, int], defau
     return value
 
 
-def _optional_integer(block: Mapping[str, Any], name: str) -> int | None:
-    if block.get(name) is None:
-        return None
-    return _integer(block, name, (0, _MEMORY_MB[1]))
+def _optional_integer(block: Mapping[str, Any], name: str, bounds: tuple[int, int] = (0, _MEMORY_MB[1])) -> int | None:
+    return None if block.get(name) is None else _integer(block, name, bounds)
 
 
 def _text(block: Mapping[str, Any], name: str, pattern: re.Pattern[str]) -> str | None:
