@@ -6,7 +6,6 @@ from typing import Any
 from sqlalchemy import JSON, DateTime, Index, String, TypeDecorator
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-
 #: JSON whose null is SQL's, so that "no value" is one thing.
 NullableJSON = JSON(none_as_null=True)
 
@@ -91,7 +90,11 @@ class LimitChange(Base):
     """One line of the audit: who changed what, when and why. Lines of one action share `batch`."""
 
     __tablename__ = "limit_changes"
-    __table_args__ = (Index("limit_changes_subject", "scope", "name"), Index("limit_changes_batch", "batch"))
+    __table_args__ = (
+        Index("limit_changes_subject", "scope", "name"),
+        Index("limit_changes_batch", "batch"),
+        Index("limit_changes_undoes", "undoes"),
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
     at: Mapped[datetime] = mapped_column(UTCDateTime)

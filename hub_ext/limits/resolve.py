@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from .fields import FIELDS, UNLIMITED, Value, checked
@@ -11,11 +12,26 @@ USER_SOURCE = "user"
 
 
 @dataclass(frozen=True)
+class Given:
+    """A value with more about it: until when it counts, and whether the Hub's configuration gives it."""
+
+    value: Value
+    until: datetime | None = None
+    configured: bool = False
+
+
+@dataclass(frozen=True)
 class ResolvedLimit:
-    """A limit in force. `source` is ``default``, ``user`` or ``group NAME``; nothing set anywhere is unlimited."""
+    """A limit in force. `source` is ``default``, ``user`` or ``group NAME``; nothing set anywhere is unlimited.
+
+    `until` is when it ends, for a value that was given for a time. `configured` says that it comes from the Hub's
+    configuration, where administrators of limits can't change it but can set another over it.
+    """
 
     value: Value
     source: str
+    until: datetime | None = None
+    configured: bool = False
 
 
 def resolve(
@@ -30,7 +46,7 @@ def resolve(
     Parameters
     ----------
     default, user : mapping
-        Field name to value; a missing or None value is inherited.
+        Field name to value, or to a `Given`; a missing or None value is inherited.
     groups : mapping
         Group name to such a mapping, for the groups this person is in.
     most_restrictive : bool
@@ -51,32 +67,45 @@ def _field(
     user: Mapping[str, Any],
     most_restrictive: bool,
 ) -> ResolvedLimit:
-    own = checked(name, user.get(name))
+    own = _given(name, user)
     if own is not None:
-        return ResolvedLimit(own, USER_SOURCE)
-    candidates = {group: checked(name, values.get(name)) for group, values in groups.items()}
-    given: list[tuple[str, Value]] = sorted(
-        ((group, value) for group, value in candidates.items() if value is not None), key=lambda pair: pair[0]
-    )
+        return _limit(own, USER_SOURCE)
+    candidates = ((group, _given(name, values)) for group, values in groups.items())
+    given = sorted(((group, one) for group, one in candidates if one is not None), key=lambda pair: pair[0])
     if given:
         return _of_groups(given, most_restrictive)
-    fallback = checked(name, default.get(name))
-    return ResolvedLimit(UNLIMITED if fallback is None else fallback, DEFAULT_SOURCE)
+    return _limit(_given(name, default) or Given(UNLIMITED), DEFAULT_SOURCE)
 
 
-def _of_groups(given: Sequence[tuple[str, Value]], most_restrictive: bool) -> ResolvedLimit:
-    lists = [(group, value) for group, value in given if isinstance(value, tuple)]
+def _given(name: str, values: Mapping[str, Any]) -> Given | None:
+    found = values.get(name)
+    given = found if isinstance(found, Given) else Given(found)
+    value = checked(name, given.value)
+    return None if value is None else Given(value, given.until, given.configured)
+
+
+def _limit(given: Given, source: str) -> ResolvedLimit:
+    return ResolvedLimit(given.value, source, given.until, given.configured)
+
+
+def _of_groups(given: Sequence[tuple[str, Given]], most_restrictive: bool) -> ResolvedLimit:
+    lists = [(group, one) for group, one in given if isinstance(one.value, tuple)]
     if lists and (most_restrictive or len(lists) == len(given)):
         return _of_lists(lists, most_restrictive)
     pick = min if most_restrictive else max
-    group, value = pick(given, key=lambda pair: _size(pair[1]))
-    return ResolvedLimit(value, f"group {group}")
+    group, one = pick(given, key=lambda pair: _size(pair[1].value))
+    return _limit(one, f"group {group}")
 
 
-def _of_lists(given: Sequence[tuple[str, Value]], most_restrictive: bool) -> ResolvedLimit:
-    sets = [set(value) for _, value in given if isinstance(value, tuple)]
+def _of_lists(given: Sequence[tuple[str, Given]], most_restrictive: bool) -> ResolvedLimit:
+    sets = [set(one.value) for _, one in given if isinstance(one.value, tuple)]
     merged = set.intersection(*sets) if most_restrictive else set.union(*sets)
-    return ResolvedLimit(tuple(sorted(merged)), "group " + ", ".join(group for group, _ in given))
+    return ResolvedLimit(
+        tuple(sorted(merged)),
+        "group " + ", ".join(group for group, _ in given),
+        min((one.until for _, one in given if one.until is not None), default=None),
+        all(one.configured for _, one in given),
+    )
 
 
 def _size(value: Value) -> float:
@@ -87,14 +116,21 @@ def _size(value: Value) -> float:
 
 
 def as_json(limits: Mapping[str, ResolvedLimit]) -> dict[str, dict[str, Any]]:
-    """Return plain JSON: field to ``{"value": …, "source": …}``."""
+    """Return plain JSON: field to ``{"value": …, "source": …, "until": …, "configured": …}``."""
     return {
         name: {
-            "value": list(limit.value) if isinstance(limit.value, tuple) else limit.value,
+            "value": plain(limit.value),
             "source": limit.source,
+            "until": limit.until.isoformat() if limit.until else None,
+            "configured": limit.configured,
         }
         for name, limit in limits.items()
     }
+
+
+def plain(value: Value) -> int | str | list[str] | None:
+    """Return a value as JSON has it."""
+    return list(value) if isinstance(value, tuple) else value
 
 
 def number(limit: ResolvedLimit) -> int | None:

@@ -57,6 +57,7 @@ def upgrade() -> None:
     )
     op.create_index("limit_changes_subject", "limit_changes", ["scope", "name"])
     op.create_index("limit_changes_batch", "limit_changes", ["batch"])
+    op.create_index("limit_changes_undoes", "limit_changes", ["undoes"])
     op.create_table(
         "limit_requests",
         sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),

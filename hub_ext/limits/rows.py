@@ -1,0 +1,156 @@
+"""The tables of limits, as the store reads and writes them. Every statement works on SQLite and PostgreSQL."""
+
+import json
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from datetime import datetime
+from functools import lru_cache
+from itertools import islice
+from typing import Any, TypeVar
+
+from sqlalchemy import ColumnElement, Text, and_, bindparam, cast, delete, insert, or_, select, true, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from ..database import LimitSubject, LimitValue, Setting
+from ..errors import PublicError
+from .fields import checked
+from .model import Configured, OwnValue, Subject
+from .resolve import plain
+
+#: Key of the setting that tells what the Hub's configuration gives.
+CONFIGURED = "configured_limits"
+#: Databases take only so many parameters in one statement.
+CHUNK = 1000
+
+Stored = dict[Subject, dict[str, OwnValue]]
+T = TypeVar("T")
+
+
+def chunks(items: Iterable[T], size: int = CHUNK) -> Iterator[list[T]]:
+    """Cut `items` into lists of at most `size`."""
+    rest = iter(items)
+    while chunk := list(islice(rest, size)):
+        yield chunk
+
+
+async def values_of(session: AsyncSession, subjects: Collection[Subject] | None = None) -> Stored:
+    """Return the values in the table, also those whose time is over: of `subjects`, or of all."""
+    return await _values(session, _conditions(LimitValue, subjects))
+
+
+async def ended_values(session: AsyncSession, now: datetime) -> Stored:
+    """Return the values whose time was over at `now`."""
+    return await _values(session, [LimitValue.until <= now])
+
+
+async def revisions_of(session: AsyncSession, subjects: Collection[Subject] | None = None) -> dict[Subject, int]:
+    """Return the revisions of those whose values were ever changed."""
+    found = {}
+    for condition in _conditions(LimitSubject, subjects):
+        query = select(LimitSubject.scope, LimitSubject.name, LimitSubject.revision).where(condition)
+        for scope, name, revision in await session.execute(query):
+            found[_subject(scope, name)] = revision
+    return found
+
+
+async def read_configured(session: AsyncSession) -> Configured:
+    """Return what the gateway wrote down of the Hub's configuration."""
+    text = await session.scalar(select(cast(Setting.value, Text)).where(Setting.key == CONFIGURED))
+    return _configured(text or "{}")
+
+
+async def write_values(session: AsyncSession, changed: Mapping[tuple[Subject, str], OwnValue | None]) -> None:
+    """Replace values; None removes one."""
+    if not changed:
+        return
+    table = LimitValue.__table__
+    keys = [{"of_scope": of.scope, "of_name": of.name, "of_field": field} for of, field in changed]
+    matches = and_(
+        table.c.scope == bindparam("of_scope"),
+        table.c.name == bindparam("of_name"),
+        table.c.field == bindparam("of_field"),
+    )
+    connection = await session.connection()
+    await connection.execute(delete(LimitValue).where(matches), keys)
+    rows = [
+        {
+            "scope": of.scope,
+            "name": of.name,
+            "field": field,
+            "value": plain(own.value),
+            "until": own.until,
+            "value_after": plain(own.value_after),
+        }
+        for (of, field), own in changed.items()
+        if own is not None and own.value is not None
+    ]
+    if rows:
+        await connection.execute(insert(LimitValue), rows)
+
+
+async def write_revisions(session: AsyncSession, wanted: Mapping[Subject, int], known: Collection[Subject]) -> None:
+    """Set revisions; `known` are those that have a row already."""
+    connection = await session.connection()
+    table = LimitSubject.__table__
+    matches = and_(table.c.scope == bindparam("of_scope"), table.c.name == bindparam("of_name"))
+    old = [{"of_scope": of.scope, "of_name": of.name, "to": number} for of, number in wanted.items() if of in known]
+    new = [{"scope": of.scope, "name": of.name, "revision": number} for of, number in wanted.items() if of not in known]
+    if old:
+        await connection.execute(update(LimitSubject).where(matches).values(revision=bindparam("to")), old)
+    if new:
+        await connection.execute(insert(LimitSubject), new)
+
+
+def unreadable(reason: object) -> PublicError:
+    """Say that what is stored makes no sense; nobody gets more than they should because of it."""
+    return PublicError(
+        "limits-unreadable",
+        "The stored limits can't be read.",
+        details=[str(reason)],
+        remedy="Tell your Hub administrator: 'hub-ext limits set' puts the value right.",
+    )
+
+
+async def _values(session: AsyncSession, conditions: Iterable[ColumnElement[bool]]) -> Stored:
+    found: Stored = defaultdict(dict)
+    columns = (LimitValue.scope, LimitValue.name, LimitValue.field)
+    for condition in conditions:
+        query = select(*columns, LimitValue.value, LimitValue.until, LimitValue.value_after).where(condition)
+        for scope, name, field, value, until, after in await session.execute(query):
+            found[_subject(scope, name)][field] = _own(scope, name, field, value, until, after)
+    return dict(found)
+
+
+def _conditions(table: Any, subjects: Collection[Subject] | None) -> Iterator[ColumnElement[bool]]:
+    """Give the conditions that pick `subjects`, a part of them each."""
+    if subjects is None:
+        yield true()
+        return
+    for chunk in chunks(sorted(set(subjects))):
+        names = defaultdict(list)
+        for subject in chunk:
+            names[subject.scope].append(subject.name)
+        yield or_(*(and_(table.scope == scope, table.name.in_(found)) for scope, found in names.items()))
+
+
+def _subject(scope: Any, name: str) -> Subject:
+    return Subject(scope, name)
+
+
+def _own(scope: str, name: str, field: str, value: Any, until: datetime | None, after: Any) -> OwnValue:
+    try:
+        return OwnValue(checked(field, value), until, checked(field, after))
+    except ValueError as error:
+        raise unreadable(f"In the table, of {scope} {name}: {error}") from error
+
+
+@lru_cache(maxsize=4)
+def _configured(text: str) -> Configured:
+    """Read the setting. The same text comes with every admission of a kernel."""
+    try:
+        known = Configured.__dataclass_fields__
+        configured = Configured(**{key: value for key, value in json.loads(text).items() if key in known})
+        configured.check()
+    except (ValueError, TypeError, AttributeError) as error:
+        raise unreadable(f"From the Hub's configuration: {error}") from error
+    return configured
