@@ -9,6 +9,7 @@ import jupyterhub
 from .configured_limits import VARIABLE, configured_limits
 from .hub_config import ConfigurationError, admins, base_url, extend_list, extend_set, listed, update_dict
 from .hub_services import add_portal, add_service, environment_of, require_secrets, service_commands
+from .limits_box import limits_box
 from .web.identity import KERNELS_ADMIN_SCOPE, LIMITS_ADMIN_SCOPE
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -99,13 +100,18 @@ def configure(
         service_config=service_config,
         template_paths=listed(c.JupyterHub, "template_paths"),
     )
-    told = {"HUB_EXT_DATABASE_URL": database_url, VARIABLE: configured_limits(c)}
+    limits = configured_limits(c)
+    told = {"HUB_EXT_DATABASE_URL": database_url, VARIABLE: limits}
     environment = environment_of(given, "gateway", told)
     add_service(c, "gateway", gateway_address, commands["gateway"] if managed else None, environment, display=False)
     add_portal(c, portal_address, commands["portal"] if managed else None, environment_of(given, "portal"))
     # Set, not extended: the Hub looks in its own folder last only when the list names other folders itself.
     c.JupyterHub.template_paths = [*listed(c.JupyterHub, "template_paths"), str(TEMPLATES)]
-    update_dict(c.JupyterHub, "template_vars", {"remote_kernels_portal_url": f"{base}services/portal/"})
+    variables = {
+        "remote_kernels_portal_url": f"{base}services/portal/",
+        "remote_kernels_limits": limits_box(database_url, limits),
+    }
+    update_dict(c.JupyterHub, "template_vars", variables)
     if landing_page and "default_url" not in c.JupyterHub:
         c.JupyterHub.default_url = f"{base}services/portal/"
 

@@ -16,8 +16,10 @@ from traitlets import default as default_of
 from traitlets.config import Configurable
 
 from .errors import PublicError
-from .limits import ResolvedLimit, resolve
-from .limits.resolve import as_json, merged_groups, number
+from .hub_limits import LimitsAwayError, stored_limits
+from .limits import ResolvedLimit
+from .limits.model import AllLimits, Configured
+from .limits.resolve import as_json, number
 from .names import cluster_user
 
 try:
@@ -84,14 +86,25 @@ class RemoteKernelMixin(Configurable):
         help="""
         Limits of everyone who has none of their own: field to number, ``"unlimited"`` or (for ``queues``) a list of
         names. The fields are listed in the reference of limits. Memory is in MiB, times in seconds.
+
+        This and the two after it are the ground: a value that the administration pages have for the same person, group
+        or default wins over it, field by field. Set all three before `configure` is called.
         """,
     ).tag(config=True)
 
     group_limits = Dict(
-        help='Limits by Hub group: ``{"analytics": {"kernels": 4, "memory_mb": 65536}}``.',
+        help="""
+        Limits by Hub group: ``{"analytics": {"kernels": 4, "memory_mb": 65536}}``. A field that a group has on the
+        administration pages counts instead.
+        """,
     ).tag(config=True)
 
-    user_limits = Dict(help="Limits by user name; they win over those of groups.").tag(config=True)
+    user_limits = Dict(
+        help="""
+        Limits by user name; they win over those of groups. A field that the user has on the administration pages
+        counts instead.
+        """,
+    ).tag(config=True)
 
     most_restrictive_group = Bool(
         False,
@@ -105,6 +118,11 @@ class RemoteKernelMixin(Configurable):
         Without it Jupyter Server writes the server's own Hub token into the server's log when a kernel starts, and
         wraps a refused start into words about the gateway's address.
         """,
+    ).tag(config=True)
+
+    database_timeout = Float(
+        3.0,
+        help="Seconds for which the start of a notebook server waits for the limits in the database at most.",
     ).tag(config=True)
 
     resolve_timeout = Int(10, help="Seconds for an async `gateway_url` before the start is refused.").tag(config=True)
@@ -141,7 +159,7 @@ class RemoteKernelMixin(Configurable):
         try:
             cluster_user(self.user.name, self.user_domain)
             self._gateway = await self._resolve_gateway()
-            self._limits = self._resolve_limits()
+            self._limits = await self._resolve_limits()
         except PublicError as error:
             raise spawn_refusal(error) from error
         self._apply_ceilings(self._limits)
@@ -157,24 +175,24 @@ class RemoteKernelMixin(Configurable):
             raise _no_gateway("its address is not configured correctly")
         return f"{address.rstrip('/')}/user/{quote(self.user.name, safe='')}"
 
-    def _resolve_limits(self) -> dict[str, ResolvedLimit]:
-        names = [group.name for group in self.user.groups]
+    async def _resolve_limits(self) -> dict[str, ResolvedLimit]:
+        configured = Configured(self.default_limits, self.group_limits, self.user_limits, self.most_restrictive_group)
+        groups = [group.name for group in self.user.groups]
         try:
-            return resolve(
-                self.default_limits,
-                merged_groups(self.group_limits, names),
-                self.user_limits.get(self.user.name, {}),
-                most_restrictive=self.most_restrictive_group,
-            )
-        except ValueError as error:
+            configured.check()
+        except (AttributeError, ValueError) as error:
             self.log.error("A limit can't be read: %s", error)
-            raise PublicError(
-                "limits-unreadable",
-                "Your limits are not configured correctly.",
-                details=[str(error)],
-                remedy="Tell your Hub administrator.",
-                status=500,
-            ) from error
+            raise _limits_unreadable(error) from error
+        if self.database_url:
+            try:
+                return await stored_limits(self.database_url, self.user.name, groups, configured, self.database_timeout)
+            except LimitsAwayError as error:
+                self.log.warning(
+                    "The notebook server of %s starts with the limits of the Hub's configuration alone: %s",
+                    self.user.name,
+                    error,
+                )
+        return AllLimits(configured).resolved(self.user.name, groups)
 
     def _apply_ceilings(self, limits: dict[str, ResolvedLimit]) -> None:
         memory = number(limits["server_memory_mb"])
@@ -259,6 +277,15 @@ async def _within(address: Awaitable[Any], seconds: float) -> Any:
         return await asyncio.wait_for(asyncio.ensure_future(address), seconds)
     except (TimeoutError, asyncio.TimeoutError) as error:
         raise _no_gateway(f"its address was not found within {seconds:g} seconds") from error
+
+
+def _limits_unreadable(reason: Exception) -> PublicError:
+    return PublicError(
+        "limits-unreadable",
+        "Your limits are not configured correctly.",
+        details=[str(reason)],
+        remedy="Tell your Hub administrator.",
+    )
 
 
 def _no_gateway(reason: str) -> PublicError:

@@ -78,6 +78,7 @@ def test_what_a_site_has_already_stays_and_is_extended():
     assert c.JupyterHub.template_paths[0] == "/site/templates"
     assert "--HubPortal.template_paths=/site/templates" in named(services(c), "portal")["command"]
     assert c.JupyterHub.template_vars["logo"] == "x"
+    assert callable(c.JupyterHub.template_vars["remote_kernels_limits"](None))
     assert set(c.JupyterHub.custom_scopes) == {"custom:site:x", "custom:kernels:admin", "custom:limits:admin"}
     assert c.JupyterHub.default_url == "/hub/home"
     assert c.JupyterHub.spawner_class == "hub_ext.spawner.RemoteKernelKubeSpawner"

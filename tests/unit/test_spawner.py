@@ -1,6 +1,11 @@
 """The mixin on both spawners, by what they would start: environment and pod manifest."""
 
+import asyncio
 import json
+import sqlite3
+import time
+from contextlib import closing
+from datetime import datetime, timedelta, timezone
 
 import pytest
 from jupyterhub.objects import Hub, Server
@@ -8,6 +13,8 @@ from jupyterhub.orm import Spawner as ORMSpawner
 from tornado import web
 from traitlets.config import Config
 
+from hub_ext import hub_limits
+from hub_ext.database import Database, LimitValue, upgrade
 from hub_ext.errors import PublicError
 from hub_ext.spawner import RemoteKernelKubeSpawner, RemoteKernelLocalSpawner, spawn_refusal
 
@@ -147,8 +154,124 @@ async def test_limits_travel_with_their_source():
         )
     )
     limits = json.loads(env["HUB_EXT_LIMITS"])
-    assert limits["kernels"] == {"value": 4, "source": "group analytics"}
-    assert limits["cores"] == {"value": 6, "source": "default"}
+    assert limits["kernels"] == {"value": 4, "source": "group analytics", "configured": True, "until": None}
+    assert limits["cores"] == {"value": 6, "source": "default", "configured": True, "until": None}
+
+
+async def stored(url, *rows):
+    """Write into the table of limits, without the code that reads it: scope, name, field, value, until, value after."""
+    upgrade(url)
+    database = Database(url)
+    async with database.transaction() as session:
+        for scope, name, field, value, *rest in rows:
+            until, after = rest or (None, None)
+            session.add(LimitValue(scope=scope, name=name, field=field, value=value, until=until, value_after=after))
+    await database.close()
+
+
+YESTERDAY, TOMORROW = (datetime.now(timezone.utc) + timedelta(days=days) for days in (-1, 1))
+
+
+async def test_values_of_the_administration_pages_win_over_the_configured_ones(tmp_path):
+    url = f"sqlite:///{tmp_path / 'limits.sqlite'}"
+    await stored(
+        url,
+        ("default", "", "server_memory_mb", 512),
+        ("group", "analytics", "kernels", 7),
+        ("group", "other", "kernels", 99),
+        ("user", "alice", "cores", 2, TOMORROW, 1),
+        ("user", "alice", "executors", 9, YESTERDAY, 3),
+        ("user", "alice", "lifetime", 9, YESTERDAY, None),
+        ("user", "bob", "cores", 99),
+    )
+    pod, env = await started(
+        kube(
+            groups=["analytics"],
+            RemoteKernelMixin__database_url=url,
+            RemoteKernelMixin__default_limits={"kernels": 3, "memory_mb": 6144, "server_memory_mb": 1024},
+            RemoteKernelMixin__group_limits={"analytics": {"kernels": 4}},
+        )
+    )
+    found = {name: (one["value"], one["source"]) for name, one in json.loads(env["HUB_EXT_LIMITS"]).items()}
+    assert found["kernels"] == (7, "group analytics")
+    assert found["memory_mb"] == (6144, "default")
+    assert found["cores"] == (2, "user")
+    assert found["executors"] == (3, "user")
+    assert found["lifetime"] == ("unlimited", "default")
+    assert container(pod).resources.limits["memory"] == 512 * 1024**2
+
+
+async def absent(path):
+    pass
+
+
+async def empty(path):
+    path.touch()
+
+
+async def older(path):
+    upgrade(f"sqlite:///{path}")
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("update alembic_version set version_num = '0001'")
+        connection.commit()
+
+
+async def unreadable(path):
+    await stored(f"sqlite:///{path}", ("default", "", "server_memory_mb", "many"))
+
+
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        (absent, "the database's file does not exist: run 'hub-ext db upgrade'"),
+        (empty, "run 'hub-ext db upgrade'"),
+        (older, "run 'hub-ext db upgrade'"),
+        (unreadable, "The stored limits can't be read"),
+    ],
+)
+async def test_a_notebook_server_starts_within_the_configured_limits_when_the_table_cannot_be_read(
+    tmp_path, caplog, make, reason
+):
+    path = tmp_path / "limits.sqlite"
+    await make(path)
+    pod, _ = await started(with_database(f"sqlite:///{path}"))
+    assert container(pod).resources.limits["memory"] == 1024**3
+    assert "The notebook server of alice starts with the limits of the Hub's configuration alone" in caplog.text
+    assert reason in caplog.text
+    assert path.exists() == (make is not absent)
+
+
+def with_database(url, **more):
+    return kube(
+        RemoteKernelMixin__database_url=url,
+        RemoteKernelMixin__default_limits={"server_memory_mb": 1024},
+        **more,
+    )
+
+
+async def test_a_notebook_server_does_not_wait_for_a_database_that_is_silent(caplog):
+    accepted = []
+    silent = await asyncio.start_server(lambda reader, writer: accepted.append(writer), "127.0.0.1", 0)
+    port = silent.sockets[0].getsockname()[1]
+    spawner = with_database(f"postgresql://u:geheim@127.0.0.1:{port}/x", RemoteKernelMixin__database_timeout=0.3)
+    began = time.monotonic()
+    pod, _ = await started(spawner)
+    assert time.monotonic() - began < 2
+    assert accepted
+    assert container(pod).resources.limits["memory"] == 1024**3
+    assert "did not answer within 0.3 seconds" in caplog.text
+    assert "geheim" not in caplog.text
+    for writer in accepted:
+        writer.close()
+    silent.close()
+
+
+async def test_one_pool_of_connections_serves_every_start(tmp_path):
+    url = f"sqlite:///{tmp_path / 'limits.sqlite'}"
+    upgrade(url)
+    for _ in range(3):
+        await started(with_database(url))
+    assert len(hub_limits._databases[asyncio.get_running_loop()]) == 1
 
 
 async def test_a_sites_environment_cannot_replace_the_gateway():

@@ -1,0 +1,117 @@
+"""The short box with somebody's limits on the Hub's own pages: what they use of what they may use. Pure."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+
+from ..sizes import human_mb
+from .fields import UNLIMITED
+from .resolve import USER_SOURCE, ResolvedLimit, number
+
+LABELS = {"kernels": "Kernels", "memory_mb": "Memory", "cores": "Cores"}
+
+
+@dataclass(frozen=True)
+class LiveKernel:
+    """As much of a kernel that has not ended as the box needs."""
+
+    kernelspec: str
+    memory_mb: int
+    cores: int
+    stop_at: datetime | None = None
+    stop_reason: str = ""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One limit. `percent` of it is used, None when there is no limit."""
+
+    label: str
+    used: str
+    limit: str
+    source: str
+    percent: int | None
+    over: bool
+
+
+@dataclass(frozen=True)
+class Stop:
+    """The next stop that its owner has notice of; `more` others have it too."""
+
+    kernelspec: str
+    at: datetime
+    reason: str
+    more: int
+
+    @property
+    def clock(self) -> str:
+        return f"{self.at.astimezone(timezone.utc):%H:%M} UTC"
+
+
+@dataclass(frozen=True)
+class Box:
+    """What the template shows."""
+
+    rows: tuple[Row, ...]
+    queues: str
+    stop: Stop | None
+
+    @property
+    def over(self) -> tuple[str, ...]:
+        """Name the limits that are exceeded, as they stand in a sentence."""
+        return tuple(row.label.lower() for row in self.rows if row.over)
+
+
+def box_of(limits: Mapping[str, ResolvedLimit], kernels: Sequence[LiveKernel]) -> Box:
+    """Make the box from limits in force and live kernels."""
+    used = {
+        "kernels": len(kernels),
+        "memory_mb": sum(one.memory_mb for one in kernels),
+        "cores": sum(one.cores for one in kernels),
+    }
+    rows = tuple(_row(name, used[name], limits[name]) for name in LABELS)
+    return Box(rows, _queues(limits["queues"]), _next_stop(kernels))
+
+
+def _row(name: str, used: int, limit: ResolvedLimit) -> Row:
+    write = human_mb if name == "memory_mb" else str
+    most = number(limit)
+    return Row(
+        label=LABELS[name],
+        used=write(used),
+        limit="no limit" if most is None else write(most),
+        source=source_words(limit),
+        percent=None if most is None else _percent(used, most),
+        over=most is not None and used > most,
+    )
+
+
+def _percent(used: int, most: int) -> int:
+    """Return how full it is; nothing used of nothing allowed is full."""
+    return min(100, 100 * used // most) if most else 100
+
+
+def source_words(limit: ResolvedLimit) -> str:
+    """Say to the person themselves where a limit comes from."""
+    if limit.source == USER_SOURCE:
+        words = "set for you"
+    elif limit.source.startswith("group "):
+        groups = limit.source.removeprefix("group ")
+        words = f"from {'groups' if ', ' in groups else 'group'} {groups}"
+    else:
+        words = "" if limit.value == UNLIMITED else "for everyone"
+    return f"{words} until {limit.until:%d %b %Y}" if limit.until else words
+
+
+def _queues(limit: ResolvedLimit) -> str:
+    if not isinstance(limit.value, tuple):
+        return ""
+    return ", ".join(limit.value) or "none"
+
+
+def _next_stop(kernels: Sequence[LiveKernel]) -> Stop | None:
+    planned = [(one.stop_at, one.kernelspec, one.stop_reason) for one in kernels if one.stop_at is not None]
+    if not planned:
+        return None
+    at, kernelspec, reason = min(planned)
+    return Stop(kernelspec, at, reason, len(planned) - 1)
