@@ -8,6 +8,11 @@ UNLIMITED: Final = "unlimited"
 #: A number, no limit at all, or (for queues) the names that are allowed. None stands for "inherit".
 Value = int | Literal["unlimited"] | tuple[str, ...] | None
 
+#: The largest number: more than any cluster has, and what every database and every calendar can count with.
+LARGEST: Final = 2**31 - 1
+NAMES_AT_MOST: Final = 100
+NAME_LENGTH: Final = 255
+
 
 @dataclass(frozen=True)
 class Field:
@@ -55,11 +60,24 @@ def checked(name: str, value: Any) -> Value:
     if value is None or value == UNLIMITED:
         return UNLIMITED if value else None
     if field.is_list:
-        if isinstance(value, (list, tuple)) and all(isinstance(one, str) and one for one in value):
+        if isinstance(value, (list, tuple)) and len(value) <= NAMES_AT_MOST and all(map(_is_name, value)):
             return tuple(value)
-        raise ValueError(f"Limit '{name}' takes a list of names, '{UNLIMITED}' or None, not {value!r}.")
-    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        raise ValueError(f"Limit '{name}' takes a list of names, '{UNLIMITED}' or None, not {_shown(value)}.")
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= LARGEST:
         return value
     raise ValueError(
-        f"Limit '{name}' takes a whole number of {field.unit} from 0, '{UNLIMITED}' or None, not {value!r}."
+        f"Limit '{name}' takes a whole number of {field.unit} from 0 to {LARGEST}, '{UNLIMITED}' or None,"
+        f" not {_shown(value)}."
     )
+
+
+def _is_name(one: Any) -> bool:
+    return isinstance(one, str) and 0 < len(one) <= NAME_LENGTH and one.isprintable() and one.strip() == one
+
+
+def _shown(value: Any) -> str:
+    """Write a value that nobody expected: short, and in letters that every terminal and database has."""
+    if isinstance(value, int) and not -(10**20) < value < 10**20:
+        return "such a number"
+    text = ascii(value)
+    return text if len(text) <= 60 else f"{text[:60]}…"

@@ -166,7 +166,7 @@ class LimitStore:
         Returns
         -------
         str
-            The batch's id in the history.
+            The batch's id in the history; empty when nothing had to be changed.
 
         Raises
         ------
@@ -232,7 +232,8 @@ class LimitStore:
         stored = await values_of(session, subjects)
         revisions = await revisions_of(session) if subjects is None else {}
         limits = AllLimits(configured)
-        groups, users = {}, {}
+        groups: dict[str, SubjectLimits] = {}
+        users: dict[str, SubjectLimits] = {}
         for subject in stored.keys() | revisions.keys():
             in_force = ((name, own.at(now)) for name, own in stored.get(subject, {}).items())
             values = {name: own for name, own in in_force if own.value is not None}
@@ -259,7 +260,10 @@ class LimitStore:
         current = await values_of(session, subjects)
         if await self._end(session, current):
             current = await values_of(session, subjects)
-        batch, plan = secrets.token_hex(8), planned(edits, current)
+        plan = planned(edits, current)
+        if not plan.lines:
+            return ""
+        batch = secrets.token_hex(8)
         await self._write(session, plan, revisions)
         await add_lines(session, plan.lines, batch=batch, at=self._now(), who=who, reason=reason, undoes=undoes)
         return batch

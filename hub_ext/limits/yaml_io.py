@@ -1,0 +1,157 @@
+"""Limits as a YAML file that can be kept in git: written, read, and compared with what is stored."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from typing import Any
+
+import yaml
+
+from .fields import Value
+from .model import AllLimits, Edit, OwnValue, Subject, SubjectLimits
+from .resolve import plain
+from .text import write_time, write_value
+from .yaml_nodes import read_file
+
+HEADER = """\
+# Limits of remote kernels: those in the table, without what the Hub's configuration gives.
+# Memory is MiB (or 64G, 512M), times are seconds (or 2h, 30m), queues are a list of names.
+# A value can be 0, a number or 'unlimited'; a limit that is not here is inherited.
+# A value for a time: {value: 10, until: '2026-12-31T18:00:00+00:00', afterwards: 3}
+# Check with 'hub-ext limits import FILE --dry-run', then import without --dry-run.
+"""
+_NOTHING = OwnValue(None)
+
+
+@dataclass(frozen=True)
+class PlannedEdit(Edit):
+    """An edit that makes a difference, with what is in force before it."""
+
+    before: Mapping[str, OwnValue] = field(default_factory=dict)
+
+
+def export_yaml(limits: AllLimits) -> str:
+    """Write the values in the table: sorted, so that two exports of the same limits are the same text."""
+    tree = {
+        "default": _written(limits.default),
+        "groups": _all_written(limits.groups),
+        "users": _all_written(limits.users),
+    }
+    return HEADER + yaml.safe_dump(tree, sort_keys=False, allow_unicode=True, default_flow_style=None, width=120)
+
+
+def parse_yaml(text: str) -> list[Edit]:
+    """Read a file that `export_yaml` or a person wrote; strictly, because a slip could give everything to everybody.
+
+    Raises
+    ------
+    PublicError
+        ``limits-invalid``, with the line and the field.
+    """
+    edits = []
+    for subject, values in read_file(text).items():
+        # One edit for each end: an edit has only one.
+        grouped: dict[datetime | None, dict[str, OwnValue]] = defaultdict(dict)
+        for name, own in values.items():
+            grouped[own.until][name] = own
+        edits += [_edit(subject, until, found) for until, found in grouped.items()] or [Edit(subject, {})]
+    return edits
+
+
+def import_plan(
+    limits: AllLimits, wanted: Sequence[Edit], merge: bool = False, now: datetime | None = None
+) -> list[Edit]:
+    """Return the edits that turn `limits` into what a file wants, without those that change nothing.
+
+    Parameters
+    ----------
+    limits : AllLimits
+        As it is now.
+    wanted : sequence of Edit
+        From `parse_yaml`.
+    merge : bool
+        Whether values that the file does not mention stay. Without it they are removed.
+    now : datetime, optional
+        The time: of a value whose end has passed since the file was written, what comes afterwards is taken.
+    """
+    moment = now or datetime.now(timezone.utc)
+    current = [_in_force(edit, moment) for edit in wanted]
+    edits = current if merge else [*current, *_removals(limits, wanted)]
+    return [planned for edit in edits if (planned := _difference(limits, edit)) is not None]
+
+
+def describe(plan: Iterable[Edit]) -> list[str]:
+    """Return a line for each difference: ``user alice: kernels 3 → 5``."""
+    lines = []
+    for edit in plan:
+        before = edit.before if isinstance(edit, PlannedEdit) else {}
+        for name, value in sorted(edit.values.items()):
+            after = _own(edit, name, value)
+            was = _told(name, before.get(name, _NOTHING))
+            lines.append(f"{edit.subject}: {name} {was} → {_told(name, after)}")
+    return sorted(lines)
+
+
+def _written(own: SubjectLimits | None) -> dict[str, Any]:
+    return {name: _value(one) for name, one in sorted(own.values.items())} if own else {}
+
+
+def _all_written(subjects: Mapping[str, SubjectLimits]) -> dict[str, Any]:
+    return {name: _written(own) for name, own in sorted(subjects.items()) if own.values}
+
+
+def _value(own: OwnValue) -> Any:
+    if own.until is None:
+        return plain(own.value)
+    granted = {"value": plain(own.value), "until": own.until.isoformat()}
+    return granted if own.value_after is None else {**granted, "afterwards": plain(own.value_after)}
+
+
+def _edit(subject: Subject, until: datetime | None, found: Mapping[str, OwnValue]) -> Edit:
+    values = {name: own.value for name, own in found.items()}
+    afterwards = {name: own.value_after for name, own in found.items()} if until else {}
+    return Edit(subject, values, until, afterwards=afterwards)
+
+
+def _in_force(edit: Edit, now: datetime) -> Edit:
+    if edit.until is None or edit.until > now:
+        return edit
+    return Edit(edit.subject, {name: edit.afterwards.get(name) for name in edit.values}, revision=edit.revision)
+
+
+def _removals(limits: AllLimits, wanted: Sequence[Edit]) -> list[Edit]:
+    mentioned: dict[Subject, set[str]] = defaultdict(set)
+    for edit in wanted:
+        mentioned[edit.subject].update(edit.values)
+    subjects = [limits.default, *limits.groups.values(), *limits.users.values()]
+    return [
+        Edit(own.subject, {name: None for name in own.values if name not in mentioned[own.subject]})
+        for own in sorted(subjects, key=lambda one: one.subject)
+    ]
+
+
+def _difference(limits: AllLimits, edit: Edit) -> PlannedEdit | None:
+    current = limits.of(edit.subject).values
+    values = {
+        name: value for name, value in edit.values.items() if _own(edit, name, value) != current.get(name, _NOTHING)
+    }
+    if not values:
+        return None
+    before = {name: current[name] for name in values if name in current}
+    afterwards = {name: value for name, value in edit.afterwards.items() if name in values}
+    return PlannedEdit(edit.subject, values, edit.until, edit.revision, afterwards, before)
+
+
+def _own(edit: Edit, name: str, value: Value) -> OwnValue:
+    if edit.until is None or value is None:
+        return OwnValue(value)
+    return OwnValue(value, edit.until, edit.afterwards.get(name))
+
+
+def _told(name: str, own: OwnValue) -> str:
+    text = write_value(name, own.value)
+    if own.until is None:
+        return text
+    after = "" if own.value_after is None else f", then {write_value(name, own.value_after)}"
+    return f"{text} (until {write_time(own.until)}{after})"

@@ -1,0 +1,126 @@
+"""Reads a file of limits node by node, so that every complaint names its line.
+
+Words are taken as they stand: YAML's own guesses (``no`` is false, ``1:30`` is 90) are of no use for names and limits.
+"""
+
+from collections.abc import Iterator
+
+import yaml
+
+from ..errors import PublicError
+from .checks import invalid, is_name
+from .fields import FIELDS, Value, checked
+from .model import DEFAULT, OwnValue, Subject
+from .text import parse_time, parse_value
+
+SECTIONS = ("default", "groups", "users")
+GRANT = ("value", "until", "afterwards")
+
+
+def read_file(text: str) -> dict[Subject, dict[str, OwnValue]]:
+    """Return the values that a file has for each subject; None where it says that one is inherited.
+
+    Raises
+    ------
+    PublicError
+        ``limits-invalid``, with the line.
+    """
+    try:
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+    except (yaml.YAMLError, RecursionError) as error:
+        raise _not_yaml(error) from None
+    found: dict[Subject, dict[str, OwnValue]] = {}
+    if root is None:
+        return found
+    for section, node in _pairs(root, "the file"):
+        if section.value not in SECTIONS:
+            raise _wrong(section, f"'{section.value}' is none of {', '.join(SECTIONS)}")
+        if section.value == "default":
+            found[DEFAULT] = _values(node, "default")
+            continue
+        for name, values in _pairs(node, section.value):
+            if not is_name(name.value):
+                raise _wrong(name, "that can't be a name")
+            subject = Subject("group" if section.value == "groups" else "user", name.value)
+            found[subject] = _values(values, str(subject))
+    return found
+
+
+def _values(node: yaml.Node, what: str) -> dict[str, OwnValue]:
+    found = {}
+    for key, value in _pairs(node, what):
+        if key.value not in FIELDS:
+            raise _wrong(key, f"there is no limit named '{key.value}'; there are: {', '.join(FIELDS)}")
+        found[key.value] = _own(key.value, value)
+    return found
+
+
+def _own(name: str, node: yaml.Node) -> OwnValue:
+    if not isinstance(node, yaml.MappingNode):
+        return OwnValue(_value(name, node))
+    parts = {}
+    for key, part in _pairs(node, name):
+        if key.value not in GRANT:
+            raise _wrong(key, f"'{key.value}' is none of {', '.join(GRANT)}")
+        parts[key.value] = part
+    value = _value(name, parts["value"]) if "value" in parts else None
+    if value is None:
+        raise _wrong(node, f"'{name}' needs a value")
+    after = _value(name, parts["afterwards"]) if "afterwards" in parts else None
+    if "until" not in parts:
+        if "afterwards" in parts:
+            raise _wrong(node, f"'{name}' says what comes afterwards, but not until when the value counts")
+        return OwnValue(value)
+    try:
+        return OwnValue(value, parse_time(_word(parts["until"])), after)
+    except ValueError as error:
+        raise _wrong(parts["until"], str(error)) from None
+
+
+def _value(name: str, node: yaml.Node) -> Value:
+    try:
+        if isinstance(node, yaml.SequenceNode):
+            return checked(name, [_word(one) for one in node.value])
+        if node.tag == "tag:yaml.org,2002:null":
+            return None
+        return parse_value(name, _word(node))
+    except ValueError as error:
+        raise _wrong(node, str(error)) from None
+
+
+def _pairs(node: yaml.Node, what: str) -> Iterator[tuple[yaml.ScalarNode, yaml.Node]]:
+    """Give keys and values of a mapping; an empty node is an empty mapping."""
+    if node.tag == "tag:yaml.org,2002:null":
+        return
+    if not isinstance(node, yaml.MappingNode):
+        raise _wrong(node, f"{what} must be names with values")
+    seen = set()
+    for key, value in node.value:
+        word = _word(key)
+        if word in seen:
+            raise _wrong(key, f"'{word}' is there twice")
+        seen.add(word)
+        yield key, value
+
+
+def _word(node: yaml.Node) -> str:
+    if not isinstance(node, yaml.ScalarNode):
+        raise _wrong(node, "a single word or number belongs here")
+    return str(node.value)
+
+
+def _wrong(node: yaml.Node, why: str) -> PublicError:
+    line = node.start_mark.line + 1
+    return _located(line, why)
+
+
+def _not_yaml(error: Exception) -> PublicError:
+    mark = getattr(error, "problem_mark", None)
+    why = getattr(error, "problem", None) or "this can't be read as YAML"
+    return _located(mark.line + 1 if mark else 1, f"not YAML: {why}")
+
+
+def _located(line: int, why: str) -> PublicError:
+    found = invalid(f"Line {line}: {why.rstrip('.')}.")
+    found.numbers["line"] = line
+    return found
