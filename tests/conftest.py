@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.databases import *  # noqa: F403 (fixtures are found by their names here)
 from tests.support import Platform
 
 ROOT = Path(__file__).resolve().parent.parent

