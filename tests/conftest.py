@@ -21,7 +21,11 @@ SERVICE_CONFIG = """
 c = get_config()
 c.HubGateway.reauthorize_interval = 2
 c.HubGateway.token_cache_seconds = 2
-c.HubGateway.caretaker_interval = 2
+c.HubGateway.caretaker_interval = 4
+c.HubGateway.missing_grace = 6
+c.HubGateway.cull_notice = 8
+c.HubGateway.people_interval = 5
+c.HubGateway.cluster_state_max_age = 20
 c.HubGateway.dead_server_grace = 6
 c.HubGateway.launch_timeout = 120
 # Longer than the proxy keeps a connection for reuse (5 s), or it reuses one that is just being closed.

@@ -1,32 +1,49 @@
 """The gateway as a service: settings, URL table, start and stop."""
 
 import asyncio
+import json
+import os
 from typing import Any
 
 from jupyterhub.services.auth import HubAuth
-from traitlets import Float, Int, List, Unicode, default
+from traitlets import Dict, Float, Int, List, TraitError, Unicode, default, validate
 
 import hub_ext
+from hub_ext.configured_limits import VARIABLE
 from hub_ext.database import Database
 from hub_ext.edge import EdgeClient
+from hub_ext.errors import PublicError
+from hub_ext.limits.admission import Admission
+from hub_ext.limits.people import People
+from hub_ext.limits.requests import RequestStore
+from hub_ext.limits.store import Configured, LimitStore
 from hub_ext.names import KERNEL_ID_PATTERN
+from hub_ext.sizes import MINIMUM_OVERHEAD_MB, OVERHEAD_FACTOR
 from hub_ext.web.health import Check, HealthHandler, MetricsHandler
 from hub_ext.web.service import Service
 
-from .caretaker import Caretaker
+from .caretaker import KEEP_ENDED_DAYS, Caretaker, Chore, Orphans, every, reconciler_pause
+from .cluster_view import ClusterView
+from .culler import Culler
+from .environment import reserved
 from .handlers.base import ClosedHandler, Parts, VersionHandler
 from .handlers.channels import ChannelsHandler
 from .handlers.kernels import (
     AllKernelsHandler,
+    EndedKernelsHandler,
     InterruptHandler,
     KernelHandler,
     KernelsHandler,
     RestartHandler,
 )
 from .handlers.kernelspecs import KernelspecHandler, KernelspecsHandler, ResourceHandler
-from .hub import notebook_servers
-from .lifecycle import ANSWER_MARGIN, Lifecycle, Settings
+from .hub import groups_of_users, notebook_servers
+from .leases import Leases
+from .lifecycle import Books, Lifecycle, Settings
+from .limits_view import LimitsView
+from .people_notes import PeopleNotes
 from .registry import Registry
+from .repairs import Reconciler
 from .sockets import Sockets
 from .upstream import EnterpriseGateway
 
@@ -63,9 +80,8 @@ class HubGateway(Service):
     allowed_env = List(
         Unicode(),
         help="""
-        Names of variables that a client may pass to its kernel. KERNEL_ID, KERNEL_USERNAME and KERNEL_LAUNCH_TIMEOUT
-        are
-        always the gateway's own. Do not allow names that the cluster's tools read.
+        Names of variables that a client may pass to its kernel. Names that Enterprise Gateway, Spark, Hadoop, Java or
+        Python read can't be allowed: a kernel's size, queue and user are the definition's and the gateway's own.
         """,
     ).tag(config=True)
     maximum_upload_bytes = Int(
@@ -89,28 +105,115 @@ class HubGateway(Service):
         gives up on that after 60 seconds.
         """,
     ).tag(config=True)
-    caretaker_interval = Float(15.0, help="Seconds between two rounds of the caretaker.").tag(config=True)
+    caretaker_interval = Float(
+        15.0,
+        help="""
+        Seconds between two rounds of the caretaker: the longest time for which a start that a gateway's death broke
+        off counts against its owner's limits.
+        """,
+    ).tag(config=True)
     dead_server_grace = Float(
         120.0,
         help="Seconds for which a notebook server must be gone from the Hub before the kernels it started are stopped.",
     ).tag(config=True)
 
-    _caretaker: asyncio.Task[None] | None = None
+    configured_limits = Dict(
+        help=f"""
+        The limits that the Hub's configuration gives, under the values of the administration pages: ``default``,
+        ``groups``, ``users`` and ``most_restrictive_group``. Default: the variable {VARIABLE}, which
+        ``hub_ext.configure`` sets.
+        """
+    ).tag(config=True)
+    cluster_state_max_age = Float(
+        60.0,
+        help="""
+        Seconds after which what is known of the cluster is too old to start kernels by. The clocks of this machine and
+        of the edge node have to agree to within a few seconds.
+        """,
+    ).tag(config=True)
+    spark_overhead_factor = Float(
+        OVERHEAD_FACTOR, help="Spark's share of memory beside the heap, where the cluster's Spark has another one."
+    ).tag(config=True)
+    spark_minimum_overhead_mb = Int(
+        MINIMUM_OVERHEAD_MB,
+        help="Spark's least memory beside the heap (MiB), where the cluster's Spark has another one.",
+    ).tag(config=True)
+    cull_notice = Float(
+        600.0,
+        help="""
+        Seconds of notice before a kernel is stopped for being idle or for its age; half of the limit if that is
+        shorter.
+        """,
+    ).tag(config=True)
+    missing_grace = Float(
+        45.0,
+        help="Seconds for which a running kernel must be missing in Enterprise Gateway or in YARN before it is ended.",
+    ).tag(config=True)
+    people_interval = Float(300.0, help="Seconds between two looks at the Hub's list of users and their groups.").tag(
+        config=True
+    )
+
+    _tasks: tuple[asyncio.Task[None], ...] = ()
 
     @default("database_url")
     def _default_database_url(self) -> str:
         return self.secret("HUB_EXT_DATABASE_URL")
+
+    @default("configured_limits")
+    def _default_configured_limits(self) -> dict[str, Any]:
+        try:
+            return dict(json.loads(os.environ.get(VARIABLE) or "{}"))
+        except (ValueError, TypeError) as error:
+            raise SystemExit(f"HubGateway: the variable {VARIABLE} is not a JSON object.") from error
+
+    @validate("allowed_env")
+    def _check_allowed_env(self, proposal: Any) -> list[str]:
+        names = list(proposal["value"])
+        if reserved(names):
+            raise TraitError(f"HubGateway.allowed_env: no client may set {', '.join(reserved(names))}.")
+        return names
 
     def initialize(self, argv: Any = None) -> None:
         super().initialize(argv)
         self.hub_auth = HubAuth.instance(cache_max_age=self.token_cache_seconds)
         self.database = Database(self.database_url)
         self.registry = Registry(self.database)
+        self.store = LimitStore(self.database)
+        self.requests = RequestStore(self.database, self.store)
+        self.people = People(self.database)
+        self.admission = Admission(self.database, self.store, lease=self.lease)
+        self.leases = Leases(self.admission.renew, self.lease / 3)
         self.upstream = EnterpriseGateway(self.enterprise_gateway_url, self.secret("HUB_EXT_ENTERPRISE_GATEWAY_TOKEN"))
         self.edge = EdgeClient(self.edge_url, self.secret("HUB_EXT_EDGE_TOKEN"), ca_certs=self.edge_ca_certs)
-        settings = Settings(self.user_domain, self.launch_timeout, frozenset(self.allowed_env))
-        self.lifecycle = Lifecycle(self.registry, self.upstream, self.edge, settings)
+        self.cluster = ClusterView(self.edge.cluster, self.cluster_state_max_age)
+        self.limits = LimitsView(self.store, self.people)
+        self.books = Books(self.registry, self.admission, self.leases, self.people, self.limits)
+        self.lifecycle = Lifecycle(
+            self.books,
+            self.upstream,
+            self.edge,
+            self.cluster,
+            Settings(
+                self.user_domain,
+                self.launch_timeout,
+                frozenset(self.allowed_env),
+                self.spark_overhead_factor,
+                self.spark_minimum_overhead_mb,
+            ),
+        )
+        self.notes = PeopleNotes(self.people, self._users)
         self.sockets = Sockets()
+
+    @property
+    def lease(self) -> float:
+        """Seconds for which a start counts as being worked on; see `caretaker.until_next_round`."""
+        return self.caretaker_interval / 3
+
+    async def _users(self) -> dict[str, list[str]] | None:
+        return await groups_of_users(self.hub_auth.api_url, self.hub_auth.api_token)
+
+    async def _servers(self) -> set[tuple[str, str]] | None:
+        return await notebook_servers(self.hub_auth.api_url, self.hub_auth.api_token)
 
     def handlers(self) -> list[Any]:
         base = {
@@ -123,6 +226,7 @@ class HubGateway(Service):
                 reauthorize_interval=self.reauthorize_interval,
                 connect_timeout=self.connect_timeout,
                 sockets=self.sockets,
+                notes=self.notes,
             )
         }
         user = f"{self.prefix}user/(?P<owner>[^/]+)"
@@ -137,6 +241,7 @@ class HubGateway(Service):
             (f"{kernel}/interrupt", InterruptHandler, base),
             (f"{kernel}/restart", RestartHandler, base),
             (f"{kernel}/channels", ChannelsHandler, base),
+            (f"{user}/api/ended-kernels", EndedKernelsHandler, base),
             (f"{user}/api/sessions(?:/.*)?", ClosedHandler, base),
             (f"{self.prefix}admin/api/kernels", AllKernelsHandler, base),
             (f"{self.prefix}health", HealthHandler, {"checks": self.checks()}),
@@ -163,22 +268,57 @@ class HubGateway(Service):
         except RuntimeError as error:
             raise SystemExit(f"HubGateway: {error}") from error
 
-        async def servers() -> set[tuple[str, str]] | None:
-            return await notebook_servers(self.hub_auth.api_url, self.hub_auth.api_token)
-
-        caretaker = Caretaker(
-            self.registry,
-            self.lifecycle,
-            self.edge,
-            servers,
-            interval=self.caretaker_interval,
-            grace=self.dead_server_grace,
-            start_timeout=self.launch_timeout + ANSWER_MARGIN,
+        await self._keep_configured_limits()
+        self._tasks = (
+            asyncio.create_task(self.leases.run()),
+            asyncio.create_task(Caretaker(self.chores()).run()),
         )
-        self._caretaker = asyncio.create_task(caretaker.run())
+
+    async def _keep_configured_limits(self) -> None:
+        """Tell the other services what the Hub's configuration gives."""
+        given = self.configured_limits
+        try:
+            await self.store.configure(
+                Configured(
+                    default=given.get("default") or {},
+                    groups=given.get("groups") or {},
+                    users=given.get("users") or {},
+                    most_restrictive_group=bool(given.get("most_restrictive_group")),
+                )
+            )
+        except ValueError as error:
+            raise SystemExit(f"HubGateway.configured_limits: {error}") from error
+        except PublicError as error:
+            raise SystemExit(f"HubGateway: {error}") from error
+
+    def chores(self) -> list[Chore]:
+        """Return what is done again and again."""
+        reconciler = Reconciler(
+            self.books,
+            self.lifecycle,
+            self.upstream,
+            self.edge,
+            grace=self.missing_grace,
+            user_domain=self.user_domain,
+        )
+        orphans = Orphans(self.registry, self.lifecycle, self._servers, grace=self.dead_server_grace)
+        culler = Culler(self.registry, self.lifecycle, self.limits, self.upstream, notice=self.cull_notice)
+        pause = every(self.caretaker_interval)
+
+        async def forget() -> None:
+            await self.registry.forget_ended(KEEP_ENDED_DAYS)
+
+        return [
+            Chore("reconcile", reconciler.reconcile, reconciler_pause(self.registry, self.caretaker_interval)),
+            Chore("end orphans", orphans.end, pause),
+            Chore("cull", culler.cull, pause),
+            Chore("end grants", self.store.end_grants, pause),
+            Chore("forget", forget, pause),
+            Chore("people", self.notes.sync, every(self.people_interval)),
+        ]
 
     async def stopping(self) -> None:
-        tasks = [task for task in (self._caretaker, *self.sockets.tasks) if task is not None]
+        tasks = (*self._tasks, *self.sockets.tasks)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

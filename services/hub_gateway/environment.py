@@ -5,8 +5,17 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 MAXIMUM_VALUE_LENGTH = 1024
-#: Decided by the gateway; a client's own value never counts.
-OURS = frozenset({"KERNEL_ID", "KERNEL_USERNAME", "KERNEL_LAUNCH_TIMEOUT"})
+#: Names that are never a client's to set, whatever the site allows: Enterprise Gateway, Spark and Hadoop read sizes,
+#: queues, users and options from them, and loaders and interpreters read code.
+RESERVED = re.compile(
+    r"(?i)(KERNEL|SPARK|PYSPARK|HADOOP|YARN|HDFS|MAPRED|EG|KG|REMOTE_KERNELS|JUPYTERHUB|HUB_EXT|LD)_.*"
+    r"|_?JAVA_.*|JDK_.*|PYTHON.*|LAUNCH_OPTS|IMPERSONATION_OPTS|PATH|HOME|USER|LOGNAME|SHELL|IFS|ENV|BASH_ENV|CLASSPATH"
+)
+
+
+def reserved(names: Collection[str]) -> list[str]:
+    """Return those of `names` that no client may set."""
+    return sorted(name for name in names if RESERVED.fullmatch(name))
 
 
 def upstream_body(
@@ -37,7 +46,9 @@ def upstream_body(
         environment.
     """
     env = {
-        name: value for name, value in client_env.items() if name in allowed and name not in OURS and _is_plain(value)
+        name: value
+        for name, value in client_env.items()
+        if name in allowed and not RESERVED.fullmatch(name) and _is_plain(value)
     }
     env |= {
         "KERNEL_ID": kernel_id,

@@ -3,25 +3,37 @@
 import asyncio
 import logging
 import uuid
+from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import Any
 
 from prometheus_client import Counter, Histogram
 
+from hub_ext.cluster import ClusterState
 from hub_ext.database import Kernel
 from hub_ext.edge import EdgeClient
 from hub_ext.errors import PublicError
 from hub_ext.kernels import KernelDefinition, definition_of, public_model
+from hub_ext.limits.admission import Admission, Starter
+from hub_ext.limits.ask import Ask
+from hub_ext.limits.decide import physical_refusal
+from hub_ext.limits.people import People
 from hub_ext.names import cluster_user, is_kernelspec_name
+from hub_ext.sizes import NOTHING, footprint
 
+from .cluster_view import ClusterView
 from .environment import upstream_body
 from .failures import no_such_kernel
+from .leases import Leases
+from .limits_view import LimitsView
+from .models import described, ended_model
 from .registry import Registry, by_id
 from .upstream import EnterpriseGateway
 
 log = logging.getLogger("hub_gateway")
 
 STARTS = Counter("hub_gateway_kernel_starts_total", "Kernel starts by outcome", ["outcome"])
+REFUSALS = Counter("hub_gateway_refusals_total", "Kernel starts that were refused before anything began", ["code"])
 START_SECONDS = Histogram(
     "hub_gateway_kernel_start_seconds",
     "Time from the request to a connected kernel",
@@ -41,6 +53,8 @@ class Person:
     admin: bool
     #: Notebook server whose token was used, None for any other client.
     server: str | None
+    #: The caller is the owner; `groups` are then the Hub's own answer.
+    own: bool = True
 
 
 @dataclass(frozen=True)
@@ -50,15 +64,35 @@ class Settings:
     user_domain: str
     launch_timeout: int
     allowed_env: frozenset[str]
+    spark_overhead_factor: float
+    spark_minimum_overhead_mb: int
+
+
+@dataclass(frozen=True)
+class Books:
+    """What is written down of kernels and people, and what they may use."""
+
+    registry: Registry
+    admission: Admission
+    leases: Leases
+    people: People
+    limits: LimitsView
 
 
 class Lifecycle:
     """Starts and ends kernels, and answers who may see which."""
 
-    def __init__(self, registry: Registry, upstream: EnterpriseGateway, edge: EdgeClient, settings: Settings) -> None:
-        self._registry = registry
+    def __init__(
+        self, books: Books, upstream: EnterpriseGateway, edge: EdgeClient, cluster: ClusterView, settings: Settings
+    ) -> None:
+        self._registry = books.registry
+        self._admission = books.admission
+        self._leases = books.leases
+        self._people = books.people
+        self._limits = books.limits
         self._upstream = upstream
         self._edge = edge
+        self._cluster = cluster
         self._settings = settings
 
     async def definitions(self, person: Person) -> tuple[str, dict[str, dict[str, Any]]]:
@@ -88,44 +122,87 @@ class Lifecycle:
         )
 
     async def start(self, person: Person, kernelspec: str, client_env: dict[str, Any]) -> dict[str, Any]:
-        """Start a kernel for this person and return its model.
+        """Start a kernel for this person and return its model: reserve its place, start, confirm.
 
         Whatever goes wrong after the request went upstream, no application stays behind: it is ended here, and the
-        caretaker looks again for one that YARN accepted later.
+        reconciler looks again for one that YARN accepted later.
         """
         owner = cluster_user(person.name, self._settings.user_domain)
         definition = await self.definition(person, kernelspec)
-        kernel_id = str(uuid.uuid4())
-        kernel = await self._registry.add(
-            kernel_id, owner=person.name, cluster_user=owner, kernelspec=definition.name, server=person.server
+        try:
+            kernel = await self._reserve(person, owner, definition)
+        except PublicError as error:
+            REFUSALS.labels(code=error.code).inc()
+            log.info("Refused kernelspec=%s user=%s: %s", definition.name, person.name, error.code)
+            raise
+        with self._leases.held(kernel.id):
+            model = await self._start_reserved(kernel, client_env)
+        await self._note_start(person.name)
+        return described(model, kernel, await self._limits.of(person.name))
+
+    async def _reserve(self, person: Person, owner: str, definition: KernelDefinition) -> Kernel:
+        """Take a place for the kernel; the size is the definition's, whatever the client says."""
+        cluster = await self._cluster.state()
+        ask = self.ask(person.name, definition, cluster)
+        refusal = physical_refusal(ask, cluster)
+        if refusal is not None:
+            raise refusal
+        groups = person.groups if person.own else frozenset(await self._people.groups_of(person.name))
+        return await self._admission.reserve(ask, Starter(str(uuid.uuid4()), owner, person.server, groups), cluster)
+
+    def ask(self, owner: str, definition: KernelDefinition, cluster: ClusterState) -> Ask:
+        """Return what a start of this definition asks for on this cluster."""
+        size = definition.size.as_kernel_size() if definition.size is not None else None
+        rules = cluster.rules(self._settings.spark_overhead_factor, self._settings.spark_minimum_overhead_mb)
+        return Ask(
+            owner=owner,
+            kernelspec=definition.name,
+            display_name=definition.display_name,
+            size=size,
+            footprint=footprint(size, rules) if size is not None else NOTHING,
+            queue=definition.queue,
         )
+
+    async def asked(self, owner: str, definition: KernelDefinition) -> Ask:
+        """Return what a start of this definition asks for, as of now."""
+        return self.ask(owner, definition, await self._cluster.state())
+
+    async def _start_reserved(self, kernel: Kernel, client_env: dict[str, Any]) -> dict[str, Any]:
         body = upstream_body(
-            definition.name,
-            kernel_id,
-            owner,
+            kernel.kernelspec,
+            kernel.id,
+            kernel.cluster_user,
             self._settings.launch_timeout,
             client_env,
             self._settings.allowed_env,
         )
-        log.info("Starting kernel=%s kernelspec=%s user=%s", kernel_id, definition.name, person.name)
+        log.info("Starting kernel=%s kernelspec=%s user=%s", kernel.id, kernel.kernelspec, kernel.owner)
         try:
             with START_SECONDS.time():
                 model = await self._upstream.start(body, self._settings.launch_timeout + ANSWER_MARGIN)
-            await self._registry.running(kernel_id)
+            if not await self._admission.confirm(kernel.id):
+                raise _released("start")
         except BaseException as error:
             STARTS.labels(outcome=_outcome(error)).inc()
-            log.warning("Start of kernel=%s failed: %s", kernel_id, error)
+            log.warning("Start of kernel=%s failed: %s", kernel.id, error)
             await asyncio.shield(self._undo(kernel, f"start failed: {error}"))
             raise
         STARTS.labels(outcome="started").inc()
-        return described(model, kernel)
+        return model
+
+    async def _note_start(self, name: str) -> None:
+        """Write down that this person uses kernels; nothing depends on it."""
+        try:
+            await self._people.kernel_started(name)
+        except PublicError as error:
+            log.info("The last start of user=%s was not written down: %s", name, error)
 
     async def _undo(self, kernel: Kernel, reason: str) -> None:
-        """End whatever there is of a start that failed; what can't be ended now is the caretaker's."""
-        steps = (
+        """End whatever there is of a start that failed; what can't be ended now is the reconciler's."""
+        steps: tuple[Awaitable[Any], ...] = (
             self._upstream.delete(kernel.id),
             self._edge.end_kernel(kernel.id, reason="the kernel could not be started", user=kernel.owner),
-            self._registry.ended(kernel.id, reason),
+            self._admission.release(kernel.id, reason),
         )
         for step in steps:
             try:
@@ -145,19 +222,43 @@ class Lifecycle:
         own = by_id(await self._registry.alive(owner))
         if not own:
             return []
-        models = await self._upstream.kernels()
-        return [described(model, own[model["id"]]) for model in models if model.get("id") in own]
+        models = [model for model in await self._upstream.kernels() if model.get("id") in own]
+        limits = await self._limits.of_all({kernel.owner for kernel in own.values()})
+        return [described(model, own[model["id"]], limits[own[model["id"]].owner]) for model in models]
+
+    async def ended(self, owner: str) -> list[dict[str, Any]]:
+        """Return what became of the kernels of `owner` that ended not long ago, the last one first."""
+        return [ended_model(kernel) for kernel in await self._registry.ended(owner)]
 
     async def get(self, kernel: Kernel) -> dict[str, Any]:
-        return described(await self._upstream.kernel(kernel.id), kernel)
+        return described(await self._upstream.kernel(kernel.id), kernel, await self._limits.of(kernel.owner))
 
     async def interrupt(self, kernel: Kernel) -> None:
         await self._upstream.interrupt(kernel.id)
 
     async def restart(self, kernel: Kernel) -> dict[str, Any]:
+        """Restart a kernel; its reservation stays, leased while the restart lasts."""
         log.info("Restarting kernel=%s user=%s", kernel.id, kernel.owner)
-        model = await self._upstream.restart(kernel.id, self._settings.launch_timeout + ANSWER_MARGIN)
-        return described(model, kernel)
+        if not await self._admission.restarting(kernel.id):
+            raise no_such_kernel()
+        with self._leases.held(kernel.id):
+            try:
+                model = await self._upstream.restart(kernel.id, self._settings.launch_timeout + ANSWER_MARGIN)
+            finally:
+                # Also after a failure: whether it is still there, the reconciler finds out.
+                there = await asyncio.shield(self._restarted(kernel))
+        if there is False:
+            await self._undo(kernel, "it was stopped while it restarted")
+            raise _released("restart")
+        return described(model, kernel, await self._limits.of(kernel.owner))
+
+    async def _restarted(self, kernel: Kernel) -> bool | None:
+        """End the restart in the books; None when they can't be reached."""
+        try:
+            return await self._admission.confirm(kernel.id)
+        except PublicError as error:
+            log.warning("The restart of kernel=%s could not be written down: %s", kernel.id, error)
+            return None
 
     async def stop(self, kernel: Kernel, reason: str) -> None:
         """End a kernel and whatever YARN still runs of it; one that is gone already is no error.
@@ -172,8 +273,8 @@ class Lifecycle:
             await self._upstream.delete(kernel.id)
         except PublicError as error:
             await self._end_in_yarn(kernel, reason, error)
-        # What YARN might still run of it after this, the caretaker finds by its tag.
-        await self._registry.ended(kernel.id, reason)
+        # What YARN might still run of it after this, the reconciler finds by its tag.
+        await self._admission.release(kernel.id, reason)
 
     async def _end_in_yarn(self, kernel: Kernel, reason: str, failure: PublicError) -> None:
         """End by its tag what Enterprise Gateway could not end, or does not know."""
@@ -184,10 +285,6 @@ class Lifecycle:
                 raise failure from error
             log.info("Whether YARN still runs kernel=%s is not known yet: %s", kernel.id, error)
 
-    async def present(self) -> set[str]:
-        """Return the ids of the kernels that Enterprise Gateway has."""
-        return {str(model.get("id")) for model in await self._upstream.kernels()}
-
 
 def _outcome(error: BaseException) -> str:
     """Name a failed start for the metrics."""
@@ -196,14 +293,9 @@ def _outcome(error: BaseException) -> str:
     return "cancelled" if isinstance(error, asyncio.CancelledError) else "error"
 
 
-def described(model: dict[str, Any], kernel: Kernel) -> dict[str, Any]:
-    """Return a kernel's model with what this gateway knows beside it."""
-    return {
-        **model,
-        "remote_kernel": {
-            "owner": kernel.owner,
-            "cluster_user": kernel.cluster_user,
-            "kernelspec": kernel.kernelspec,
-            "started_at": kernel.started_at.isoformat(),
-        },
-    }
+def _released(what: str) -> PublicError:
+    return PublicError(
+        "kernel-start-failed",
+        f"The kernel was ended during its {what}: it was stopped from elsewhere, or its gateway was away for too long.",
+        remedy="Start it again if you want it back.",
+    )

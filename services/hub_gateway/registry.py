@@ -1,13 +1,16 @@
-"""Who owns which kernel: kept in the database, so that it outlives this process and Enterprise Gateway."""
+"""What the kernels table says, and the few things written there that are not reservations."""
 
 from collections.abc import Collection
 from datetime import datetime, timedelta, timezone
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, func, or_, select, update
 
 from hub_ext.database import Database, Kernel
+from hub_ext.limits.admission import ENDED, RUNNING
 
-STARTING, RUNNING, ENDED = "starting", "running", "ended"
+#: How far back a person sees what became of their kernels, and how many of them.
+SHOWN_ENDED = timedelta(days=7)
+MAXIMUM_ENDED = 50
 
 
 class Registry:
@@ -15,39 +18,6 @@ class Registry:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-
-    async def add(
-        self, kernel_id: str, *, owner: str, cluster_user: str, kernelspec: str, server: str | None
-    ) -> Kernel:
-        """Record a kernel that is about to be started."""
-        kernel = Kernel(
-            id=kernel_id,
-            owner=owner,
-            cluster_user=cluster_user,
-            kernelspec=kernelspec,
-            server=server,
-            state=STARTING,
-            started_at=datetime.now(timezone.utc),
-            end_reason="",
-        )
-        async with self._database.transaction() as session:
-            session.add(kernel)
-        return kernel
-
-    async def running(self, kernel_id: str) -> None:
-        """Record that it runs; one that was ended meanwhile stays ended."""
-        async with self._database.transaction() as session:
-            await session.execute(
-                update(Kernel).where(Kernel.id == kernel_id, Kernel.state == STARTING).values(state=RUNNING)
-            )
-
-    async def ended(self, kernel_id: str, reason: str) -> None:
-        async with self._database.transaction() as session:
-            await session.execute(
-                update(Kernel)
-                .where(Kernel.id == kernel_id, Kernel.state != ENDED)
-                .values(state=ENDED, ended_at=datetime.now(timezone.utc), end_reason=reason[:500])
-            )
 
     async def get(self, kernel_id: str) -> Kernel | None:
         """Return a kernel that has not ended."""
@@ -63,12 +33,39 @@ class Registry:
         async with self._database.reading() as session:
             return list((await session.scalars(query)).all())
 
-    async def ended_since(self, seconds: float) -> set[str]:
-        """Return the ids of kernels that ended within the last `seconds`."""
-        since = datetime.now(timezone.utc) - timedelta(seconds=seconds)
-        query = select(Kernel.id).where(Kernel.state == ENDED, Kernel.ended_at >= since)
+    async def alive_or_among(self, kernel_ids: Collection[str]) -> list[Kernel]:
+        """Return the kernels that have not ended, and those of `kernel_ids` whatever their state."""
+        query = select(Kernel).where(or_(Kernel.state != ENDED, Kernel.id.in_(kernel_ids)))
         async with self._database.reading() as session:
-            return set((await session.scalars(query)).all())
+            return list((await session.scalars(query)).all())
+
+    async def ended(self, owner: str) -> list[Kernel]:
+        """Return the kernels of `owner` that ended not long ago, the last one first."""
+        since = datetime.now(timezone.utc) - SHOWN_ENDED
+        query = (
+            select(Kernel)
+            .where(Kernel.owner == owner, Kernel.state == ENDED, Kernel.ended_at >= since)
+            .order_by(Kernel.ended_at.desc())
+            .limit(MAXIMUM_ENDED)
+        )
+        async with self._database.reading() as session:
+            return list((await session.scalars(query)).all())
+
+    async def first_lease_end(self) -> datetime | None:
+        """Return when the next lease is over, unless it is renewed."""
+        async with self._database.reading() as session:
+            found: datetime | None = await session.scalar(select(func.min(Kernel.leased_until)))
+        return found
+
+    async def give_notice(self, kernel_id: str, before: datetime | None, stop_at: datetime | None, reason: str) -> bool:
+        """Write when a kernel will be stopped and why; False when somebody else has changed that, or it has ended."""
+        async with self._database.transaction() as session:
+            result = await session.execute(
+                update(Kernel)
+                .where(Kernel.id == kernel_id, Kernel.state == RUNNING, Kernel.stop_at.is_not_distinct_from(before))
+                .values(stop_at=stop_at, stop_reason=reason[:500])
+            )
+            return bool(result.rowcount)  # type: ignore[attr-defined]  # an UPDATE's result is a CursorResult
 
     async def forget_ended(self, days: float) -> None:
         """Remove rows of kernels that ended more than `days` days ago."""

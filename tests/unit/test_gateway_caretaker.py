@@ -1,12 +1,17 @@
+import asyncio
 from datetime import datetime, timedelta, timezone
 
 from hub_ext.database import Kernel
-from hub_gateway.caretaker import still_missing, vanished
-from hub_gateway.registry import RUNNING, STARTING
+from hub_ext.errors import PublicError
+from hub_gateway import caretaker
+from hub_gateway.caretaker import Caretaker, Chore, every, still_missing, until_next_round
+from hub_gateway.leases import Leases
+
+NOW = datetime(2026, 3, 1, 12, 0, tzinfo=timezone.utc)
 
 
 def kernel(kernel_id, owner="alice", server=""):
-    return Kernel(id=kernel_id, owner=owner, server=server, started_at=datetime.now(timezone.utc))
+    return Kernel(id=kernel_id, owner=owner, server=server, started_at=NOW)
 
 
 def test_the_clock_starts_when_a_server_is_first_missing_and_stops_when_it_is_back():
@@ -18,14 +23,51 @@ def test_the_clock_starts_when_a_server_is_first_missing_and_stops_when_it_is_ba
     assert later == {"b": 100.0}
 
 
-NOW = datetime.now(timezone.utc)
+def test_the_next_round_is_no_later_than_the_end_of_a_lease():
+    assert until_next_round(None, NOW, 15.0) == 15.0
+    assert 3.0 < until_next_round(NOW + timedelta(seconds=3), NOW, 15.0) < 3.2
+    assert until_next_round(NOW + timedelta(seconds=30), NOW, 15.0) == 15.0
+    assert 0 < until_next_round(NOW - timedelta(seconds=30), NOW, 15.0) < 1.0
 
 
-def test_a_running_kernel_that_is_missing_has_vanished_and_a_start_only_when_its_time_is_up():
-    rows = [
-        Kernel(id="runs", state=RUNNING, started_at=NOW - timedelta(hours=1)),
-        Kernel(id="gone", state=RUNNING, started_at=NOW),
-        Kernel(id="starting", state=STARTING, started_at=NOW),
-        Kernel(id="half-started", state=STARTING, started_at=NOW - timedelta(hours=1)),
-    ]
-    assert vanished(rows, {"runs"}, NOW - timedelta(minutes=5)) == {"gone", "half-started"}
+async def test_a_chore_that_fails_is_done_again_and_keeps_no_other_from_its_work(monkeypatch):
+    monkeypatch.setattr(caretaker, "PAUSE_AFTER_FAILURE", 0.001)
+    done = {"public": 0, "bug": 0, "well": 0}
+
+    def chore(name, error=None, pause=None):
+        async def task():
+            done[name] += 1
+            if error is not None:
+                raise error
+
+        return Chore(name, task, pause or every(0.001))
+
+    async def broken_pause():
+        raise PublicError("database-unreachable", "x")
+
+    chores = [chore("public", PublicError("x", "y")), chore("bug", KeyError("z")), chore("well", pause=broken_pause)]
+    running = asyncio.create_task(Caretaker(chores).run())
+    await asyncio.sleep(0.1)
+    assert not running.done()
+    running.cancel()
+    assert all(count > 3 for count in done.values())
+
+
+async def test_leases_are_renewed_together_while_they_are_held_and_not_after():
+    renewed = []
+
+    async def renew(kernel_ids):
+        renewed.append(set(kernel_ids))
+        if len(renewed) == 1:
+            raise PublicError("database-unreachable", "x")
+
+    leases = Leases(renew, 0.02)
+    running = asyncio.create_task(leases.run())
+    with leases.held("a"), leases.held("b"):
+        await asyncio.sleep(0.07)
+    count = len(renewed)
+    await asyncio.sleep(0.05)
+    running.cancel()
+    assert count >= 2
+    assert {frozenset(one) for one in renewed} == {frozenset({"a", "b"})}
+    assert len(renewed) <= count + 1

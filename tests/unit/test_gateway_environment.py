@@ -1,6 +1,6 @@
 import pytest
 
-from hub_gateway.environment import upstream_body
+from hub_gateway.environment import reserved, upstream_body
 
 ID = "f9ed359d-07f3-45e0-a3f6-b7f676625dd8"
 
@@ -41,3 +41,41 @@ def test_an_allowed_variable_passes():
 
 def test_allowing_our_own_names_does_not_hand_them_over():
     assert env_of({"KERNEL_USERNAME": "bob"}, allowed=("KERNEL_USERNAME",)) == OURS
+
+
+SIZES = [
+    "KERNEL_EXTRA_SPARK_OPTS",
+    "KERNEL_QUEUE",
+    "KERNEL_DRIVER_MEMORY",
+    "KERNEL_EXECUTOR_MEMORY",
+    "KERNEL_CPUS",
+    "SPARK_OPTS",
+    "SPARK_HOME",
+    "spark_opts",
+    "PYSPARK_SUBMIT_ARGS",
+    "HADOOP_USER_NAME",
+    "YARN_CONF_DIR",
+    "JAVA_TOOL_OPTIONS",
+    "_JAVA_OPTIONS",
+    "JDK_JAVA_OPTIONS",
+    "LAUNCH_OPTS",
+    "LD_PRELOAD",
+    "PYTHONPATH",
+    "PATH",
+]
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_a_name_that_could_change_a_size_passes_for_nobody_even_if_it_is_allowed(name):
+    assert env_of({name: "x"}, allowed=(name,)) == OURS
+    assert reserved([name, "SITE_PROJECT"]) == [name]
+
+
+def test_the_gateway_refuses_to_allow_such_a_name_when_it_starts():
+    from traitlets import TraitError
+
+    from hub_gateway.app import HubGateway
+
+    assert HubGateway(allowed_env=["SITE_PROJECT"]).allowed_env == ["SITE_PROJECT"]
+    with pytest.raises(TraitError, match="KERNEL_EXTRA_SPARK_OPTS"):
+        HubGateway(allowed_env=["SITE_PROJECT", "KERNEL_EXTRA_SPARK_OPTS"])

@@ -14,6 +14,7 @@ from hub_ext.web.handlers import JSONHandler
 from hub_ext.web.identity import Identity, header_token, identity_of
 
 from ..lifecycle import Lifecycle, Person
+from ..people_notes import PeopleNotes
 from ..sockets import Sockets
 from ..upstream import EnterpriseGateway
 
@@ -30,6 +31,8 @@ class Parts:
     reauthorize_interval: float
     connect_timeout: float
     sockets: Sockets
+    #: Told of everyone who comes.
+    notes: PeopleNotes | None = None
 
 
 @web.stream_request_body
@@ -82,6 +85,8 @@ class GatewayHandler(JSONHandler):
             self.request.connection.set_max_body_size(self.parts.maximum_upload_bytes)
         self._token = header_token(self.request.headers)
         self.identity = await self.authenticate()
+        if self.parts.notes is not None:
+            self.parts.notes.came(self.identity)
         self.owner = self.path_kwargs.get("owner", self.identity.name)
         self.authorize()
 
@@ -136,6 +141,7 @@ class GatewayHandler(JSONHandler):
             groups=self.identity.groups if own else frozenset(),
             admin=self.identity.kernels_admin,
             server=self.identity.server if own else None,
+            own=own and self.identity.is_user,
         )
 
     def on_connection_close(self) -> None:

@@ -81,3 +81,10 @@ class RestartHandler(GatewayHandler):
 
     async def post(self, owner: str, kernel_id: str) -> None:
         self.write_json(await self.lifecycle.restart(await self.lifecycle.owned(self.owner, kernel_id)))
+
+
+class EndedKernelsHandler(GatewayHandler):
+    """``GET …/api/ended-kernels``: what became of one's kernels of the last days, the last one first."""
+
+    async def get(self, owner: str) -> None:
+        self.write_json(await self.lifecycle.ended(self.owner))

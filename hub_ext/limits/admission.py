@@ -1,0 +1,157 @@
+"""Who gets a place: reserve, start, confirm; and release, whatever ended the kernel.
+
+A reservation is a row of the kernels table. While a gateway starts or restarts a kernel it holds a lease on the row and
+renews it; a row whose lease is over belongs to nobody, and the reconciler decides what becomes of it.
+"""
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+
+from sqlalchemy import Update, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from ..cluster import ClusterState
+from ..database import Database, Kernel
+from .decide import Ask, Held, limit_refusal
+from .store import LimitStore
+
+STARTING, RUNNING, RESTARTING, ENDED = "starting", "running", "restarting", "ended"
+MAXIMUM_REASON = 500
+
+
+def utc_now() -> datetime:
+    return datetime.now(timezone.utc)
+
+
+@dataclass(frozen=True)
+class Starter:
+    """For whom and as whom a kernel is started. `server` is the notebook server that asks, None for other clients."""
+
+    kernel_id: str
+    cluster_user: str
+    server: str | None
+    groups: frozenset[str]
+
+
+class Admission:
+    """Reservations. Every method is one transaction and raises `PublicError` when the database does not take part.
+
+    Parameters
+    ----------
+    database : Database
+        Where reservations and limits are.
+    store : LimitStore
+        What everyone may use.
+    lease : float
+        Seconds for which a row counts as being worked on, unless it is renewed.
+    now : callable
+        The clock, UTC.
+    """
+
+    def __init__(
+        self, database: Database, store: LimitStore, *, lease: float = 5.0, now: Callable[[], datetime] = utc_now
+    ) -> None:
+        self._database = database
+        self._store = store
+        self._lease = timedelta(seconds=lease)
+        self._now = now
+
+    async def reserve(self, ask: Ask, starter: Starter, cluster: ClusterState | None = None) -> Kernel:
+        """Take a place for a kernel within its owner's limits: what is read here is still true when it is written.
+
+        Raises
+        ------
+        PublicError
+            The refusal, with its numbers. Nothing was reserved.
+        """
+        async with self._database.transaction(lock=f"user:{ask.owner}") as session:
+            limits = await self._store.resolved(ask.owner, starter.groups, session)
+            refusal = limit_refusal(ask, limits, await held_by(session, ask.owner), cluster)
+            if refusal is not None:
+                raise refusal
+            now = self._now()
+            kernel = Kernel(
+                id=starter.kernel_id,
+                owner=ask.owner,
+                cluster_user=starter.cluster_user,
+                kernelspec=ask.kernelspec,
+                server=starter.server,
+                state=STARTING,
+                started_at=now,
+                end_reason="",
+                memory_mb=ask.footprint.memory_mb,
+                cores=ask.footprint.vcores,
+                queue=ask.queue or "",
+                leased_until=now + self._lease,
+                stop_reason="",
+            )
+            session.add(kernel)
+        return kernel
+
+    async def confirm(self, kernel_id: str) -> bool:
+        """Record that a start or restart is done; False when the row was released meanwhile and the kernel must go."""
+        return await self._write(
+            update(Kernel)
+            .where(Kernel.id == kernel_id, Kernel.state.in_((STARTING, RESTARTING, RUNNING)))
+            .values(state=RUNNING, leased_until=None)
+        )
+
+    async def restarting(self, kernel_id: str) -> bool:
+        """Lease a running kernel for its restart; it keeps what it holds. False when it has ended."""
+        return await self._write(
+            update(Kernel)
+            .where(Kernel.id == kernel_id, Kernel.state.in_((RUNNING, RESTARTING)))
+            .values(state=RESTARTING, leased_until=self._now() + self._lease)
+        )
+
+    async def release(self, kernel_id: str, reason: str) -> bool:
+        """Give a place back; False when that had been done already, and the first reason stays."""
+        return await self._write(
+            update(Kernel)
+            .where(Kernel.id == kernel_id, Kernel.state != ENDED)
+            .values(
+                state=ENDED,
+                ended_at=self._now(),
+                end_reason=reason[:MAXIMUM_REASON],
+                leased_until=None,
+                stop_at=None,
+                stop_reason="",
+            )
+        )
+
+    async def release_abandoned(self, kernel_id: str, reason: str) -> bool:
+        """Give back the place of a start or restart whose lease is over; False when somebody works on it again."""
+        return await self._write(
+            update(Kernel)
+            .where(Kernel.id == kernel_id, Kernel.state.in_((STARTING, RESTARTING)), Kernel.leased_until < self._now())
+            .values(state=ENDED, ended_at=self._now(), end_reason=reason[:MAXIMUM_REASON], leased_until=None)
+        )
+
+    async def renew(self, kernel_ids: Collection[str]) -> None:
+        """Go on holding the leases of the kernels that this gateway works on."""
+        await self._write(
+            update(Kernel)
+            .where(Kernel.id.in_(kernel_ids), Kernel.state.in_((STARTING, RESTARTING)))
+            .values(leased_until=self._now() + self._lease)
+        )
+
+    async def adopt(self, kernel: Kernel) -> bool:
+        """Take over a kernel that nobody reserved; False when somebody else did so first."""
+        async with self._database.transaction(lock=f"kernel:{kernel.id}") as session:
+            if await session.get(Kernel, kernel.id) is not None:
+                return False
+            session.add(kernel)
+        return True
+
+    async def _write(self, statement: Update) -> bool:
+        async with self._database.transaction() as session:
+            result = await session.execute(statement)
+            return bool(result.rowcount)  # type: ignore[attr-defined]  # an UPDATE's result is a CursorResult
+
+
+async def held_by(session: AsyncSession, owner: str) -> list[Held]:
+    """Return what the kernels of `owner` that have not ended hold."""
+    columns = (Kernel.id, Kernel.kernelspec, Kernel.memory_mb, Kernel.cores)
+    rows = await session.execute(select(*columns).where(Kernel.owner == owner, Kernel.state != ENDED))
+    return [Held(kernel_id, kernelspec, memory_mb, cores) for kernel_id, kernelspec, memory_mb, cores in rows]

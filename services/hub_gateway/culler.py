@@ -1,0 +1,104 @@
+"""Stops kernels that were idle for too long or ran for too long; see `culling` for when."""
+
+import asyncio
+import logging
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+from prometheus_client import Counter
+
+from hub_ext.database import Kernel
+from hub_ext.limits.admission import RUNNING
+from hub_ext.limits.resolve import number
+
+from .activity import Activity, activity_of
+from .culling import IDLE, LIFETIME, Step, Watched, next_step
+from .lifecycle import Lifecycle
+from .limits_view import Limits, LimitsView
+from .registry import Registry, by_id
+from .upstream import EnterpriseGateway
+from .waking import answers
+
+log = logging.getLogger("hub_gateway")
+
+CULLED = Counter("hub_gateway_culled_total", "Kernels that were stopped by a limit of time", ["limit"])
+#: Kernels that are stopped, or asked for a sign of life, at the same time.
+AT_ONCE = 5
+
+
+class Culler:
+    """Looks at every running kernel at an interval.
+
+    Parameters
+    ----------
+    registry, lifecycle, limits, upstream
+        What it looks at and acts through.
+    notice : float
+        Seconds of notice before a stop.
+    """
+
+    def __init__(
+        self,
+        registry: Registry,
+        lifecycle: Lifecycle,
+        limits: LimitsView,
+        upstream: EnterpriseGateway,
+        *,
+        notice: float,
+    ) -> None:
+        self._registry = registry
+        self._lifecycle = lifecycle
+        self._limits = limits
+        self._upstream = upstream
+        self._notice = timedelta(seconds=notice)
+        self._places = asyncio.Semaphore(AT_ONCE)
+
+    async def cull(self) -> None:
+        """Give notice, withdraw it, or stop; each kernel by itself."""
+        running = by_id([kernel for kernel in await self._registry.alive() if kernel.state == RUNNING])
+        if not running:
+            return
+        limits = await self._limits.of_all({kernel.owner for kernel in running.values()})
+        limited = {kernel_id for kernel_id, kernel in running.items() if _has_limits(limits[kernel.owner], kernel)}
+        if not limited:
+            return
+        models = [model for model in await self._upstream.kernels() if model.get("id") in limited]
+        results = await asyncio.gather(
+            *(
+                self._look(running[str(model["id"])], model, limits[running[str(model["id"])].owner])
+                for model in models
+            ),
+            return_exceptions=True,
+        )
+        for model, result in zip(models, results, strict=True):
+            if isinstance(result, Exception):
+                log.warning("Culling of kernel=%s: %s", model["id"], result)
+
+    async def _look(self, kernel: Kernel, model: dict[str, Any], limits: Limits) -> None:
+        activity = activity_of(model, kernel.started_at)
+        if not activity.known and number(limits[IDLE]) is not None:
+            async with self._places:
+                # What it says now, Enterprise Gateway hears; the next round knows more.
+                await answers(self._upstream, kernel.id)
+        await self._take(
+            kernel, next_step(_watched(kernel, activity), limits, datetime.now(timezone.utc), self._notice)
+        )
+
+    async def _take(self, kernel: Kernel, step: Step | None) -> None:
+        if step is None:
+            return
+        if step.deed == "stop":
+            async with self._places:
+                await self._lifecycle.stop(kernel, step.reason)
+            CULLED.labels(limit=IDLE if "idle for" in step.reason else LIFETIME).inc()
+        elif await self._registry.give_notice(kernel.id, kernel.stop_at, step.at, step.reason):
+            told = f"{step.at:%H:%M:%S} UTC: {step.reason}" if step.at is not None else "not any more"
+            log.info("Kernel=%s user=%s will be stopped %s", kernel.id, kernel.owner, told)
+
+
+def _has_limits(limits: Limits, kernel: Kernel) -> bool:
+    return kernel.stop_at is not None or any(number(limits[name]) is not None for name in (IDLE, LIFETIME))
+
+
+def _watched(kernel: Kernel, activity: Activity) -> Watched:
+    return Watched(kernel.id, kernel.started_at, activity.idle_since, kernel.stop_at)

@@ -1,0 +1,122 @@
+"""When a kernel is to be stopped for having been idle or having run too long, and how its owner learns of it. Pure.
+
+Idle is a kernel that is not busy and has said nothing for as long as its owner's `idle_timeout`; one with an open
+notebook that nobody uses is idle too. Its lifetime counts from its start, busy or not. Before a stop there is notice:
+`cull_notice` seconds, or half of the limit if that is shorter, so that a short limit leaves time in which nothing is
+announced. A stop that became due unseen, because a limit was lowered or no gateway ran, gets its full notice from now.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+from hub_ext.limits.resolve import ResolvedLimit, number
+
+IDLE, LIFETIME = "idle_timeout", "lifetime"
+
+
+@dataclass(frozen=True)
+class Watched:
+    """A running kernel.
+
+    `idle_since` is None while it is busy, or when it is not known whether it is. `stop_at` is when its owner was told
+    that it will be stopped, None when they were not.
+    """
+
+    kernel_id: str
+    started_at: datetime
+    idle_since: datetime | None
+    stop_at: datetime | None
+
+
+@dataclass(frozen=True)
+class Due:
+    """The earlier of the two ends that limits set to a kernel."""
+
+    at: datetime
+    since: datetime
+    field: str
+    limit: ResolvedLimit
+
+    @property
+    def seconds(self) -> int:
+        return number(self.limit) or 0
+
+    def notice(self, now: datetime) -> str:
+        """Say why it will be stopped."""
+        if self.field == IDLE:
+            return f"idle since {self.since:%H:%M} UTC; the limit is {_limit(self)}"
+        return f"runs since {self.since:%Y-%m-%d %H:%M} UTC; the limit is {_limit(self)}"
+
+    def end(self, now: datetime) -> str:
+        """Say why it was stopped."""
+        lasted = human_seconds((now - self.since).total_seconds())
+        return f"stopped: {'idle' if self.field == IDLE else 'ran'} for {lasted}, the limit is {_limit(self)}"
+
+
+@dataclass(frozen=True)
+class Step:
+    """What to do with a kernel: give notice of a stop (also: of another time), withdraw it, or stop."""
+
+    kernel_id: str
+    deed: Literal["notice", "withdraw", "stop"]
+    at: datetime | None = None
+    reason: str = ""
+
+
+def next_step(kernel: Watched, limits: dict[str, ResolvedLimit], now: datetime, notice: timedelta) -> Step | None:
+    """Decide about one kernel.
+
+    Parameters
+    ----------
+    kernel : Watched
+        What is known of it.
+    limits : dict
+        Its owner's.
+    now : datetime
+        UTC.
+    notice : timedelta
+        The longest notice.
+    """
+    due = first_due(kernel, limits)
+    if due is None:
+        return Step(kernel.kernel_id, "withdraw") if kernel.stop_at is not None else None
+    ahead = min(notice, timedelta(seconds=due.seconds / 2))
+    if due.at - now > ahead:
+        return Step(kernel.kernel_id, "withdraw") if kernel.stop_at is not None else None
+    if kernel.stop_at is None:
+        return Step(kernel.kernel_id, "notice", max(due.at, now + ahead), due.notice(now))
+    if due.at > kernel.stop_at:
+        return Step(kernel.kernel_id, "notice", due.at, due.notice(now))
+    if now >= kernel.stop_at:
+        return Step(kernel.kernel_id, "stop", reason=due.end(now))
+    return None
+
+
+def first_due(kernel: Watched, limits: dict[str, ResolvedLimit]) -> Due | None:
+    """Return when a limit ends this kernel, if one does."""
+    found = [
+        Due(since + timedelta(seconds=seconds), since, name, limits[name])
+        for name, since in ((IDLE, kernel.idle_since), (LIFETIME, kernel.started_at))
+        if since is not None and (seconds := number(limits[name])) is not None
+    ]
+    return min(found, key=lambda due: due.at, default=None)
+
+
+def human_seconds(seconds: float) -> str:
+    """Write a duration for people: ``45 s``, ``35 min``, ``2 h 5 min``, ``3 d 4 h``."""
+    whole = int(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    units = (("d", 86400), ("h", 3600), ("min", 60))
+    parts = []
+    for name, size in units:
+        count, whole = divmod(whole, size)
+        if count:
+            parts.append(f"{count} {name}")
+    return " ".join(parts[:2])
+
+
+def _limit(due: Due) -> str:
+    source = "set for you" if due.limit.source == "user" else due.limit.source
+    return f"{human_seconds(due.seconds)} ({source})"

@@ -1,0 +1,46 @@
+"""A kernel as the gateway's API shows it: Enterprise Gateway's model and what is known beside it. Pure."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from hub_ext.database import Kernel
+from hub_ext.limits.resolve import ResolvedLimit, number
+
+from .activity import activity_of
+
+
+def described(model: dict[str, Any], kernel: Kernel, limits: Mapping[str, ResolvedLimit]) -> dict[str, Any]:
+    """Return a kernel's model with what this gateway knows beside it."""
+    return {
+        **model,
+        "remote_kernel": {
+            "owner": kernel.owner,
+            "cluster_user": kernel.cluster_user,
+            "kernelspec": kernel.kernelspec,
+            "started_at": kernel.started_at.isoformat(),
+            "memory_mb": kernel.memory_mb,
+            "cores": kernel.cores,
+            "queue": kernel.queue,
+            "stop_at": _iso(kernel.stop_at),
+            "stop_reason": kernel.stop_reason,
+            "idle_since": _iso(activity_of(model, kernel.started_at).idle_since),
+            "idle_timeout": number(limits["idle_timeout"]),
+            "lifetime": number(limits["lifetime"]),
+        },
+    }
+
+
+def ended_model(kernel: Kernel) -> dict[str, Any]:
+    """Return what its owner sees of a kernel that has ended."""
+    return {
+        "id": kernel.id,
+        "kernelspec": kernel.kernelspec,
+        "started_at": kernel.started_at.isoformat(),
+        "ended_at": _iso(kernel.ended_at),
+        "reason": kernel.end_reason,
+    }
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return moment.isoformat() if moment is not None else None

@@ -1,0 +1,47 @@
+"""Keeps the people table up to date: from the Hub's list now and then, and from who comes by."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+from hub_ext.errors import PublicError
+from hub_ext.limits.people import People
+from hub_ext.web.identity import Identity
+
+log = logging.getLogger("hub_gateway")
+
+#: Gives every Hub user with their groups; None when the Hub can't tell.
+Users = Callable[[], Awaitable[dict[str, list[str]] | None]]
+
+
+class PeopleNotes:
+    """Writes people down, without anybody waiting for it."""
+
+    def __init__(self, people: People, users: Users) -> None:
+        self._people = people
+        self._users = users
+        self._noted: dict[str, frozenset[str]] = {}
+        self._writing: set[asyncio.Task[None]] = set()
+
+    def came(self, identity: Identity) -> None:
+        """Note who came, if they are new or their groups have changed since."""
+        if not identity.is_user or self._noted.get(identity.name) == identity.groups:
+            return
+        self._noted[identity.name] = identity.groups
+        task = asyncio.create_task(self._write(identity.name, identity.groups))
+        self._writing.add(task)
+        task.add_done_callback(self._writing.discard)
+
+    async def _write(self, name: str, groups: frozenset[str]) -> None:
+        try:
+            await self._people.seen(name, groups)
+        except PublicError as error:
+            self._noted.pop(name, None)
+            log.info("User=%s was not written down: %s", name, error)
+
+    async def sync(self) -> None:
+        """Take over the Hub's list."""
+        users = await self._users()
+        if users is not None:
+            await self._people.sync(users)
+            self._noted.clear()

@@ -1,0 +1,202 @@
+"""What has to be mended: reservations, Enterprise Gateway's kernels and YARN's applications, held against each other.
+
+Pure. The cases, in the order in which they are looked for; "waiting" means that it has to stay so for the grace time.
+
+==================================  ========================  ==========================  =============================
+Reservation                         Enterprise Gateway        YARN, by the kernel's tag   What is done
+==================================  ========================  ==========================  =============================
+starting, restarting, lease valid   any                       any                         nothing: somebody is at work
+starting, restarting, lease over    has it                    any                         confirm: it runs
+starting, restarting, lease over    lacks it                  unfinished application      end it there, release
+starting, restarting, lease over    lacks it                  nothing                     release
+running                             lacks it (waiting)        any                         end it there, release
+running, kernelspec runs in YARN    has it                    nothing (waiting)           delete there, release
+ended                               has it                    any                         delete there
+ended                               lacks it                  unfinished application      end it there
+none                                has it                    application of a person     adopt for that person
+none                                has it                    nothing, or a stranger's    leave alone, count, log once
+none                                lacks it                  unfinished application      leave alone, count
+==================================  ========================  ==========================  =============================
+
+Who can't be asked is None here, and then no case that needs the answer is acted upon. Every action may be taken by two
+gateways at once: what it does to the database depends on the state that was seen.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Literal
+
+from hub_ext.cluster import Application
+from hub_ext.database import Kernel
+from hub_ext.limits.admission import ENDED, RESTARTING, RUNNING, STARTING
+from hub_ext.names import is_kernel_id
+
+#: What to do: the words of the table.
+Deed = Literal["confirm", "end-and-release", "release", "delete-and-release", "delete", "end", "adopt"]
+
+
+@dataclass(frozen=True)
+class Action:
+    """One repair. `case` names the row of the table, for logs and metrics."""
+
+    case: str
+    deed: Deed
+    kernel_id: str
+    reason: str = ""
+    #: For "adopt": the application that tells whose it is.
+    application: Application | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to do now, and what to remember until the next round."""
+
+    actions: list[Action] = field(default_factory=list)
+    #: Since when a mismatch that has to last is seen: by ``(case, kernel id)``.
+    seen: dict[tuple[str, str], datetime] = field(default_factory=dict)
+    #: Kernels of Enterprise Gateway that belong to nobody, and applications with a kernel's tag that do.
+    unowned_kernels: frozenset[str] = frozenset()
+    unknown_applications: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class View:
+    """What is known at one moment.
+
+    Parameters
+    ----------
+    kernels : mapping or None
+        Enterprise Gateway's kernels: id to kernelspec. Asked before the reservations were read.
+    applications : sequence or None
+        YARN's unfinished applications; None also when the edge service's answer is old.
+    kernelspecs_in_yarn : collection
+        Kernelspecs whose kernels are YARN applications for certain.
+    people : mapping
+        Cluster user to Hub user.
+    at_work : collection
+        Kernels that this gateway itself starts or restarts: their leases hold whatever the database says, which may
+        just have come back.
+    """
+
+    kernels: Mapping[str, str] | None
+    applications: Sequence[Application] | None
+    kernelspecs_in_yarn: Collection[str] = frozenset()
+    people: Mapping[str, str] = field(default_factory=dict)
+    at_work: Collection[str] = frozenset()
+
+    def has(self, kernel_id: str) -> bool:
+        """Say whether Enterprise Gateway has the kernel; only to be asked when it answered."""
+        return self.kernels is not None and kernel_id in self.kernels
+
+
+def plan(
+    reservations: Sequence[Kernel],
+    view: View,
+    now: datetime,
+    seen_before: Mapping[tuple[str, str], datetime],
+    grace: timedelta,
+) -> Plan:
+    """Find every mismatch of the table above.
+
+    Parameters
+    ----------
+    reservations : sequence
+        Every row that has not ended, and those that have of which something is still there.
+    view : View
+        What the others say.
+    now : datetime
+        UTC.
+    seen_before : mapping
+        `Plan.seen` of the round before.
+    grace : timedelta
+        How long a mismatch that may be a moment's has to last.
+    """
+    by_tag = _by_tag(view.applications)
+    actions: list[Action] = []
+    seen: dict[tuple[str, str], datetime] = {}
+    for row in reservations:
+        action = _of_row(row, view, by_tag, now)
+        if action is None:
+            continue
+        if row.state == RUNNING:
+            key = (action.case, row.id)
+            seen[key] = seen_before.get(key, now)
+            if now - seen[key] < grace:
+                continue
+        actions.append(action)
+    rows = {row.id for row in reservations}
+    adopted, unowned = _without_reservation(rows, view, by_tag)
+    known = rows | set(view.kernels or ())
+    unknown = (
+        frozenset(one.id for tag, one in by_tag.items() if tag not in known)
+        if view.kernels is not None
+        else frozenset()
+    )
+    return Plan(actions + adopted, seen, unowned, unknown)
+
+
+def _of_row(row: Kernel, view: View, by_tag: Mapping[str, Application], now: datetime) -> Action | None:
+    if row.state in (STARTING, RESTARTING):
+        return _of_lease(row, view, by_tag, now)
+    if row.state == RUNNING:
+        return _of_running(row, view, by_tag)
+    if row.state == ENDED and view.has(row.id):
+        return Action("ended-but-there", "delete", row.id)
+    if row.state == ENDED and row.id in by_tag:
+        return Action("late-application", "end", row.id, "its kernel has ended")
+    return None
+
+
+def _of_lease(row: Kernel, view: View, by_tag: Mapping[str, Application], now: datetime) -> Action | None:
+    if row.id in view.at_work or (row.leased_until is not None and row.leased_until > now):
+        return None
+    if view.kernels is None:
+        return None
+    if view.has(row.id):
+        return Action("half-started" if row.state == STARTING else "half-restarted", "confirm", row.id)
+    what = "start" if row.state == STARTING else "restart"
+    reason = f"its {what} was broken off: the gateway that was at work on it went away"
+    if view.applications is None:
+        return None
+    if row.id in by_tag:
+        return Action(f"abandoned-{what}-in-yarn", "end-and-release", row.id, reason)
+    return Action(f"abandoned-{what}", "release", row.id, reason)
+
+
+def _of_running(row: Kernel, view: View, by_tag: Mapping[str, Application]) -> Action | None:
+    if view.kernels is None:
+        return None
+    if not view.has(row.id):
+        return Action("vanished", "end-and-release", row.id, "it ended in the cluster")
+    gone = view.applications is not None and row.id not in by_tag and row.kernelspec in view.kernelspecs_in_yarn
+    return Action("dead-in-yarn", "delete-and-release", row.id, "it ended in the cluster") if gone else None
+
+
+def _without_reservation(
+    rows: Collection[str], view: View, by_tag: Mapping[str, Application]
+) -> tuple[list[Action], frozenset[str]]:
+    """Return the kernels to adopt, and the ids of those that are nobody's as far as can be told."""
+    if view.kernels is None or view.applications is None:
+        return [], frozenset()
+    adopted: list[Action] = []
+    unowned: set[str] = set()
+    for kernel_id in view.kernels:
+        if kernel_id in rows:
+            continue
+        application = by_tag.get(kernel_id)
+        if application is not None and application.user in view.people:
+            adopted.append(Action("unreserved", "adopt", kernel_id, application=application))
+        else:
+            unowned.add(kernel_id)
+    return adopted, frozenset(unowned)
+
+
+def _by_tag(applications: Sequence[Application] | None) -> dict[str, Application]:
+    return {
+        tag: application
+        for application in applications or ()
+        if not application.ended
+        for tag in application.tags
+        if is_kernel_id(tag)
+    }

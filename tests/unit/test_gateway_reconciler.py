@@ -1,0 +1,115 @@
+from datetime import datetime, timedelta, timezone
+
+import pytest
+
+from hub_ext.cluster import Application
+from hub_ext.database import Kernel
+from hub_gateway.reconciler import View, plan
+
+NOW = datetime(2026, 3, 1, 12, 0, tzinfo=timezone.utc)
+GRACE = timedelta(seconds=45)
+ID = "f9ed359d-07f3-45e0-a3f6-b7f676625dd8"
+VALID, OVER = NOW + timedelta(seconds=1), NOW - timedelta(seconds=1)
+
+
+def row(state, leased_until=None):
+    return Kernel(id=ID, owner="alice", kernelspec="spark", state=state, leased_until=leased_until)
+
+
+def application(state="RUNNING", user="alice_c", tag=ID):
+    return Application(id="application_1_1", user=user, state=state, tags=(tag,))
+
+
+THERE, GONE, UNKNOWN = {ID: "spark"}, {}, None
+LIVES, ENDED, NOTHING, UNASKED = [application()], [application("KILLED")], [], None
+
+
+def planned(rows, kernels, applications, seen=None, in_yarn=("spark",)):
+    view = View(kernels, applications, frozenset(in_yarn), {"alice_c": "alice"})
+    return plan(rows, view, NOW, seen or {}, GRACE)
+
+
+CASES = [
+    (row("starting", VALID), THERE, LIVES, None),
+    (row("starting", VALID), GONE, NOTHING, None),
+    (row("restarting", VALID), GONE, NOTHING, None),
+    (row("starting", OVER), THERE, LIVES, ("half-started", "confirm")),
+    (row("starting", OVER), THERE, UNASKED, ("half-started", "confirm")),
+    (row("starting", OVER), GONE, LIVES, ("abandoned-start-in-yarn", "end-and-release")),
+    (row("starting", OVER), GONE, ENDED, ("abandoned-start", "release")),
+    (row("starting", OVER), GONE, NOTHING, ("abandoned-start", "release")),
+    (row("starting", None), GONE, NOTHING, ("abandoned-start", "release")),
+    (row("starting", OVER), GONE, UNASKED, None),
+    (row("starting", OVER), UNKNOWN, NOTHING, None),
+    (row("restarting", OVER), THERE, LIVES, ("half-restarted", "confirm")),
+    (row("restarting", OVER), GONE, LIVES, ("abandoned-restart-in-yarn", "end-and-release")),
+    (row("restarting", OVER), GONE, NOTHING, ("abandoned-restart", "release")),
+    (row("running"), THERE, LIVES, None),
+    (row("running"), UNKNOWN, NOTHING, None),
+    (row("running"), THERE, UNASKED, None),
+    (row("ended"), THERE, LIVES, ("ended-but-there", "delete")),
+    (row("ended"), THERE, UNASKED, ("ended-but-there", "delete")),
+    (row("ended"), GONE, LIVES, ("late-application", "end")),
+    (row("ended"), UNKNOWN, LIVES, ("late-application", "end")),
+    (row("ended"), GONE, ENDED, None),
+]
+
+
+@pytest.mark.parametrize(("reservation", "kernels", "applications", "expected"), CASES)
+def test_each_mismatch_has_its_repair(reservation, kernels, applications, expected):
+    found = planned([reservation], kernels, applications).actions
+    assert [(one.case, one.deed) for one in found] == ([expected] if expected else [])
+
+
+@pytest.mark.parametrize(
+    ("kernels", "applications", "expected"),
+    [
+        (GONE, LIVES, ("vanished", "end-and-release")),
+        (GONE, NOTHING, ("vanished", "end-and-release")),
+        (GONE, UNASKED, ("vanished", "end-and-release")),
+        (THERE, NOTHING, ("dead-in-yarn", "delete-and-release")),
+        (THERE, ENDED, ("dead-in-yarn", "delete-and-release")),
+    ],
+)
+def test_a_running_kernel_has_to_be_missing_for_the_grace_time(kernels, applications, expected):
+    first = planned([row("running")], kernels, applications)
+    assert first.actions == []
+    key = (expected[0], ID)
+    assert first.seen == {key: NOW}
+    assert planned([row("running")], kernels, applications, {key: NOW - GRACE / 2}).actions == []
+    (action,) = planned([row("running")], kernels, applications, {key: NOW - GRACE}).actions
+    assert (action.case, action.deed) == expected
+    assert planned([row("running")], THERE, LIVES, {key: NOW - GRACE}).seen == {}
+
+
+def test_another_mismatch_begins_its_own_grace_time():
+    seen = {("dead-in-yarn", ID): NOW - GRACE}
+    assert planned([row("running")], GONE, NOTHING, seen).actions == []
+
+
+def test_a_kernel_outside_yarn_needs_no_application():
+    seen = {("dead-in-yarn", ID): NOW - GRACE}
+    assert planned([row("running")], THERE, NOTHING, seen, in_yarn=()).actions == []
+
+
+def test_a_kernel_without_reservation_goes_to_the_person_who_owns_its_application():
+    found = planned([], THERE, LIVES)
+    (action,) = found.actions
+    assert (action.deed, action.kernel_id, action.application) == ("adopt", ID, LIVES[0])
+    assert not found.unowned_kernels
+    assert not found.unknown_applications
+
+
+@pytest.mark.parametrize("applications", [NOTHING, ENDED, [application(user="somebody")]])
+def test_a_kernel_that_nobody_owns_is_left_alone_and_counted(applications):
+    found = planned([], THERE, applications)
+    assert found.actions == []
+    assert found.unowned_kernels == {ID}
+
+
+def test_an_application_with_a_kernels_tag_and_no_reservation_is_left_alone_and_counted():
+    found = planned([], GONE, [application(), application(tag="livy")])
+    assert found.actions == []
+    assert found.unknown_applications == {"application_1_1"}
+    assert planned([], UNKNOWN, LIVES).unknown_applications == frozenset()
+    assert planned([], THERE, UNASKED).unowned_kernels == frozenset()
