@@ -16,11 +16,51 @@ from .gateway import GatewayClient
 from .handlers.base import CallbackHandler, NoSuchPageHandler, Services, make_auth
 from .handlers.cluster import ClusterLive, ClusterPage, NodesPage
 from .handlers.kernels import KernelPage, KernelsPage, LogoHandler
+from .handlers.limits import AskPage, MyLimitsLive, MyLimitsPage, WithdrawPage
+from .handlers.limits_admin import DefaultPage, GroupsPage, UsersPage
+from .handlers.limits_batch import BatchPage
+from .handlers.limits_edit import PreviewPart, SubjectPage
+from .handlers.limits_history import HistoryPage, UndoPage
+from .handlers.limits_requests import DecidePage, RequestsPage
+from .handlers.limits_yaml import ExportPage, ImportPage
 from .handlers.running import MyKernelsLive, MyKernelsPage, StopPage
 from .hub import HubClient
+from .limits_client import LimitsClient
 from .rendering import STATIC, make_environment
 
 HTMX = "vendor/htmx.min.js"
+
+#: Address below the portal's own, and what answers there.
+PAGES: list[tuple[str, Any]] = [
+    ("", ClusterPage),
+    ("live/cluster", ClusterLive),
+    ("nodes", NodesPage),
+    ("kernels", KernelsPage),
+    ("kernels/([^/]+)", KernelPage),
+    ("logo/([^/]+)/([^/]+)", LogoHandler),
+    ("my-kernels", MyKernelsPage),
+    ("live/my-kernels", MyKernelsLive),
+    ("my-kernels/([^/]+)/stop", StopPage),
+    ("my-limits", MyLimitsPage),
+    ("live/my-limits", MyLimitsLive),
+    ("my-limits/ask/([a-z_]+)", AskPage),
+    ("my-limits/requests/([0-9]{1,15})/withdraw", WithdrawPage),
+    ("admin/limits", UsersPage),
+    ("admin/limits/groups", GroupsPage),
+    ("admin/limits/default", DefaultPage),
+    ("admin/limits/default/edit", SubjectPage),
+    ("admin/limits/default/preview", PreviewPart),
+    ("admin/limits/(user|group)/([^/]+)", SubjectPage),
+    ("admin/limits/(user|group)/([^/]+)/preview", PreviewPart),
+    ("admin/limits/batch", BatchPage),
+    ("admin/limits/history", HistoryPage),
+    ("admin/limits/history/([^/]{1,100})/undo", UndoPage),
+    ("admin/limits/requests", RequestsPage),
+    ("admin/limits/requests/([0-9]{1,15})/(grant|decline)", DecidePage),
+    ("admin/limits/export", ExportPage),
+    ("admin/limits/import", ImportPage),
+    ("oauth_callback", CallbackHandler),
+]
 
 
 class HubPortal(Service):
@@ -65,9 +105,11 @@ class HubPortal(Service):
         base_url = self.environment_path("JUPYTERHUB_BASE_URL", "/")
         api_url = os.environ.get("JUPYTERHUB_API_URL", "http://127.0.0.1:8081/hub/api")
         token = self.secret("HUB_EXT_EDGE_TOKEN")
+        gateway = GatewayClient(self.gateway_url, timeout=self.request_timeout, ca_certs=self.ca_certs)
         return Services(
             environment=make_environment(self.template_paths),
-            gateway=GatewayClient(self.gateway_url, timeout=self.request_timeout, ca_certs=self.ca_certs),
+            gateway=gateway,
+            limits=LimitsClient(gateway),
             edge=EdgeClient(self.edge_url, token, timeout=self.request_timeout, ca_certs=self.ca_certs),
             hub=HubClient(api_url, timeout=self.request_timeout),
             base_url=base_url,
@@ -82,21 +124,9 @@ class HubPortal(Service):
         if not services.live_scripts:
             self.log.warning("Pages do not update by themselves: %s is missing (npm run build).", STATIC / HTMX)
         checks = [Check("hub", services.hub.probe, hard=False)]
-        pages: list[tuple[str, Any]] = [
-            ("", ClusterPage),
-            ("live/cluster", ClusterLive),
-            ("nodes", NodesPage),
-            ("kernels", KernelsPage),
-            ("kernels/([^/]+)", KernelPage),
-            ("logo/([^/]+)/([^/]+)", LogoHandler),
-            ("my-kernels", MyKernelsPage),
-            ("live/my-kernels", MyKernelsLive),
-            ("my-kernels/([^/]+)/stop", StopPage),
-            ("oauth_callback", CallbackHandler),
-        ]
         prefix = self.prefix
         return [
-            *((f"{prefix}{path}", handler, {"services": services}) for path, handler in pages),
+            *((f"{prefix}{path}", handler, {"services": services}) for path, handler in PAGES),
             (f"{prefix}health", HealthHandler, {"checks": checks}),
             (f"{prefix}metrics", MetricsHandler),
             (f"{prefix}static/(.*)", StaticFileHandler, {"path": str(STATIC)}),

@@ -37,16 +37,16 @@ class GatewayClient:
 
     async def catalogue(self, user: str, token: str) -> Catalogue:
         """Return the kernels that this person may see."""
-        body = await self._json("GET", f"/user/{quote(user, safe='')}/api/kernelspecs", token)
+        body = await self.json("GET", f"/user/{quote(user, safe='')}/api/kernelspecs", token)
         return read_catalogue(body)
 
     async def kernels(self, user: str, token: str) -> tuple[RunningKernel, ...]:
         """Return this person's running kernels."""
-        return read_kernels(await self._json("GET", f"/user/{quote(user, safe='')}/api/kernels", token))
+        return read_kernels(await self.json("GET", f"/user/{quote(user, safe='')}/api/kernels", token))
 
     async def all_kernels(self, token: str) -> tuple[RunningKernel, ...]:
         """Return everyone's running kernels; the gateway answers only an administrator's token."""
-        return read_kernels(await self._json("GET", "/admin/api/kernels", token))
+        return read_kernels(await self.json("GET", "/admin/api/kernels", token))
 
     async def stop(self, owner: str, kernel_id: str, token: str) -> None:
         """End a kernel.
@@ -57,28 +57,41 @@ class GatewayClient:
             ``no-such-kernel`` when it has ended already or is not this owner's: the gateway does not tell which.
         """
         path = f"/user/{quote(owner, safe='')}/api/kernels/{quote(kernel_id, safe='')}"
-        _check(await self._call("DELETE", path, token, timeout=4 * self._timeout))
+        check(await self.call("DELETE", path, token, timeout=4 * self._timeout))
 
     async def logo(self, user: str, token: str, kernelspec: str, file: str) -> bytes:
         """Return a kernelspec's picture."""
         path = "/".join(quote(part, safe="") for part in ("user", user, "kernelspecs", kernelspec, file))
-        response = await self._call("GET", f"/{path}", token)
-        _check(response)
+        response = await self.call("GET", f"/{path}", token)
+        check(response)
         return response.body or b""
 
-    async def _json(self, method: str, path: str, token: str) -> Any:
-        response = await self._call(method, path, token)
-        _check(response)
+    async def json(self, method: str, path: str, token: str) -> Any:
+        """Call and return the answer's JSON."""
+        response = await self.call(method, path, token)
+        check(response)
         try:
             return json.loads(response.body)
         except ValueError as error:
             raise unreachable() from error
 
-    async def _call(self, method: str, path: str, token: str, timeout: float | None = None) -> HTTPResponse:
+    async def call(
+        self,
+        method: str,
+        path: str,
+        token: str,
+        *,
+        body: bytes | None = None,
+        content_type: str = "application/json",
+        timeout: float | None = None,
+    ) -> HTTPResponse:
+        """Call and return the answer, whatever its status."""
+        headers = {"Authorization": f"token {token}", "Accept": "application/json"}
         request = HTTPRequest(
             self.url + path,
             method=method,
-            headers={"Authorization": f"token {token}", "Accept": "application/json"},
+            headers=headers if body is None else {**headers, "Content-Type": content_type},
+            body=body,
             connect_timeout=min(self._timeout, 5.0),
             request_timeout=timeout or self._timeout,
             follow_redirects=False,
@@ -94,13 +107,13 @@ def unreachable() -> PublicError:
     """Make the error for a gateway that does not answer."""
     return PublicError(
         "gateway-unreachable",
-        "The kernel gateway does not answer, so kernels can't be shown now.",
+        "The kernel gateway does not answer, so kernels and limits can't be shown now.",
         remedy="Running kernels go on. Try again in a minute; if it stays, tell your Hub administrator.",
         status=503,
     )
 
 
-def _check(response: HTTPResponse) -> None:
+def check(response: HTTPResponse) -> None:
     """Raise what the gateway refused with, in its own words."""
     if response.code < 300:
         return
@@ -111,6 +124,7 @@ def _check(response: HTTPResponse) -> None:
             str(body["text"]),
             details=[str(line) for line in body.get("details") or ()],
             remedy=str(body.get("remedy") or ""),
+            numbers=body.get("numbers") if isinstance(body.get("numbers"), dict) else None,
             status=response.code if response.code >= 400 else 502,
         )
     except (ValueError, KeyError, TypeError) as unreadable:
@@ -141,7 +155,15 @@ def _read_kernel(model: dict[str, Any]) -> RunningKernel:
         connections=int(model.get("connections") or 0),
         started_at=_moment(ours.get("started_at")),
         last_activity=_moment(model.get("last_activity")),
+        memory_mb=_whole(ours.get("memory_mb")),
+        cores=_whole(ours.get("cores")),
+        stop_at=_moment(ours.get("stop_at")),
+        stop_reason=str(ours.get("stop_reason") or ""),
     )
+
+
+def _whole(number: Any) -> int:
+    return number if isinstance(number, int) else 0
 
 
 def _moment(text: Any) -> datetime | None:

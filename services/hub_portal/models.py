@@ -33,7 +33,7 @@ class Catalogue:
 
 @dataclass(frozen=True)
 class RunningKernel:
-    """A kernel as the gateway tells it; times are UTC."""
+    """A kernel as the gateway tells it; times are UTC, memory is MiB."""
 
     id: str
     kernelspec: str
@@ -42,6 +42,12 @@ class RunningKernel:
     connections: int = 0
     started_at: datetime | None = None
     last_activity: datetime | None = None
+    #: What it holds of its owner's limits, as YARN counts it.
+    memory_mb: int = 0
+    cores: int = 0
+    #: Set once its owner has notice that it is going to be stopped.
+    stop_at: datetime | None = None
+    stop_reason: str = ""
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from hub_ext.web.identity import Identity, identity_of
 
 from ..gateway import GatewayClient
 from ..hub import HubClient
+from ..limits_client import LimitsClient
 from ..rendering import hub_context, page_user
 
 log = logging.getLogger("hub_portal.handlers")
@@ -39,6 +40,7 @@ class Services:
 
     environment: Environment
     gateway: GatewayClient
+    limits: LimitsClient
     edge: EdgeClient
     hub: HubClient
     base_url: str
@@ -134,6 +136,7 @@ class PortalHandler(HubOAuthenticated, BaseHandler):
             "live_scripts": self.services.live_scripts,
             "xsrf_token": self.xsrf_token.decode("ascii"),
             "kernels_admin": bool(who and who.kernels_admin),
+            "limits_admin": bool(who and who.limits_admin),
             "flash": "",
         }
 

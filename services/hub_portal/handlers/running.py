@@ -7,7 +7,7 @@ from hub_ext.errors import PublicError
 from hub_ext.names import is_kernel_id
 
 from ..models import RunningKernel
-from ..views.running import kernel_rows
+from ..views.running import ended_rows, kernel_rows
 from .base import PortalHandler, gathered
 
 
@@ -26,22 +26,25 @@ class MyKernelsPage(PortalHandler):
         """Ask for kernels and what YARN knows of them."""
         services, name = self.services, self.who.name
         everyone = bool(self.get_query_argument("everyone", "")) and self.who.kernels_admin
-        kernels, applications, catalogue = await gathered(
+        kernels, applications, catalogue, ended = await gathered(
             self.part(
                 services.gateway.all_kernels(self.token) if everyone else services.gateway.kernels(name, self.token)
             ),
             self.part(services.edge.applications(user=name) if everyone else self.own_applications()),
             self.part(services.gateway.catalogue(name, self.token)),
+            self.part(services.limits.ended_kernels(name, self.token)),
         )
+        titles = catalogue.value.titles if catalogue.value else {}
         known: Applications | None = applications.value
         return {
             "everyone": everyone,
             "rows": kernel_rows(
                 kernels.value or (),
                 known.applications if known else None,
-                catalogue.value.titles if catalogue.value else {},
+                titles,
                 self.now(),
             ),
+            "ended": () if everyone else ended_rows(ended.value or (), titles, self.now()),
             "kernels_error": kernels.error,
             "applications_error": applications.error,
             "applications_stale": known.error if known and known.stale else "",

@@ -14,6 +14,11 @@
       });
       time.title = moment.toLocaleString();
     }
+    for (const time of root.querySelectorAll("time[data-local-moment]")) {
+      const moment = new Date(time.dateTime);
+      time.textContent = moment.toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
+      time.title = time.dateTime;
+    }
   };
 
   const isLive = (element) => element instanceof Element && element.hasAttribute("data-live");
@@ -66,6 +71,43 @@
     }
     offline(false);
   });
+  // After a change the keyboard goes on where the page says, first of all at what has to be corrected.
+  const goOn = (added) => {
+    if (!(added instanceof Element)) {
+      return;
+    }
+    const find = (selector) => (added.matches(selector) ? added : added.querySelector(selector));
+    const next = find("[aria-invalid='true']") || find("[data-focus]");
+    if (next) {
+      next.focus();
+    }
+    const heard = find("[data-said]");
+    if (heard) {
+      document.getElementById("heard").textContent = heard.textContent.trim();
+    }
+    writeTimes(added);
+  };
+  document.addEventListener("htmx:afterSwap", (event) => goOn(event.target));
+
+  // What a button stood for is gone with it: the keyboard goes on at the list that it was in.
+  document.addEventListener("htmx:afterSettle", (event) => {
+    const list = event.detail.elt;
+    if (document.activeElement === document.body && list instanceof Element && list.id) {
+      document.getElementById(list.id)?.focus();
+    }
+  });
+
+  let saidUntil = 0;
+  document.addEventListener("portal-said", (event) => {
+    const said = document.getElementById("said");
+    said.textContent = event.detail.value;
+    clearTimeout(saidUntil);
+    saidUntil = setTimeout(() => {
+      said.textContent = "";
+    }, 12000);
+  });
+  document.addEventListener("portal-close", () => document.getElementById("dialog").close());
+
   document.addEventListener("htmx:sendError", () => offline(true));
   document.addEventListener("htmx:timeout", () => offline(true));
   document.addEventListener("htmx:responseError", (event) => {

@@ -8,9 +8,10 @@ from datetime import datetime
 from hub_ext.cluster import Application
 from hub_ext.sizes import human_mb
 
+from ..limits_models import EndedKernel
 from ..models import RunningKernel
 from .tables import withheld
-from .words import NOTHING, count, since
+from .words import NOTHING, count, duration, since
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,11 @@ class KernelRow:
     containers: str
     age: str
     idle: str
+    #: What it holds of its owner's limits; empty when the gateway does not tell.
+    holds: str = ""
+    #: When it is going to be stopped, and in words why.
+    stop_at: datetime | None = None
+    stop: str = ""
 
 
 NOBODY = "no notebook is connected"
@@ -88,6 +94,42 @@ def kernel_row(
         containers=count(told.containers, "container") if told else "",
         age=since(kernel.started_at or (application.started_at if application else None), now),
         idle=f"{since(kernel.last_activity, now)} ago" if kernel.last_activity else NOTHING,
+        holds=f"{human_mb(kernel.memory_mb)} · {count(kernel.cores, 'core')} of the limits" if kernel.memory_mb else "",
+        stop_at=kernel.stop_at,
+        stop=stop_words(kernel, now),
+    )
+
+
+def stop_words(kernel: RunningKernel, now: datetime) -> str:
+    """Say in how long a kernel is going to be stopped and why; empty when it is not."""
+    if kernel.stop_at is None:
+        return ""
+    why = kernel.stop_reason.strip().rstrip(".")
+    return f"in {duration((kernel.stop_at - now).total_seconds())}" + (f": {why}" if why else "")
+
+
+@dataclass(frozen=True)
+class EndedRow:
+    """A kernel that ended lately."""
+
+    id: str
+    title: str
+    ended: str
+    ran: str
+    reason: str
+
+
+def ended_rows(kernels: Iterable[EndedKernel], titles: Mapping[str, str], now: datetime) -> tuple[EndedRow, ...]:
+    """Make the list of kernels that ended lately, in the order in which they are given."""
+    return tuple(
+        EndedRow(
+            id=one.id,
+            title=titles.get(one.kernelspec, one.kernelspec or one.id),
+            ended=f"{since(one.ended_at, now)} ago" if one.ended_at else NOTHING,
+            ran=since(one.started_at, one.ended_at) if one.ended_at else NOTHING,
+            reason=one.reason or "no reason is known",
+        )
+        for one in kernels
     )
 
 

@@ -1,0 +1,70 @@
+"""The tables of those who set limits: people, groups, the default."""
+
+from typing import Any
+
+from ..limits_models import People, Subject
+from ..views.limits_table import heads, person_rows, read_query, shown_words, subject_row
+from .base import gathered
+from .limits_base import LimitsAdminHandler
+
+
+class UsersPage(LimitsAdminHandler):
+    """Everyone's limits and use; the landing page of those who set limits."""
+
+    async def get(self) -> None:
+        query = read_query(self.query())
+        found, around = await gathered(
+            self.part(self.services.limits.people(self.token, query.as_api())), self.around()
+        )
+        people: People = found.value or People()
+        self.show(
+            "portal/limits_users.html",
+            **around,
+            people_error=found.error,
+            rows=person_rows(people, self.now()),
+            revisions={one.name: one.revision or 0 for one in people.users},
+            counts=people.counts,
+            heads=heads(query),
+            query=query,
+            shown=shown_words(people),
+            more=people.page * people.per_page < people.total,
+            flash=self.take_flash() if not self.is_fragment else "",
+        )
+
+    async def around(self) -> dict[str, Any]:
+        """Ask for what a script that only wants the table does not need."""
+        if self.is_fragment:
+            return {"open_requests": 0, "groups": None}
+        tabs, groups = await gathered(self.tabs(), self.part(self.services.limits.groups(self.token)))
+        return {**tabs, "groups": len(groups.value) if groups.value is not None else None}
+
+
+class GroupsPage(LimitsAdminHandler):
+    """Values that hold for the members of a group."""
+
+    async def get(self) -> None:
+        found, tabs = await gathered(self.part(self.services.limits.groups(self.token)), self.tabs())
+        subjects: tuple[Subject, ...] = found.value or ()
+        ordered = sorted(subjects, key=lambda one: one.name.lower())
+        self.show(
+            "portal/limits_groups.html",
+            **tabs,
+            groups_error=found.error,
+            rows=[subject_row(one, self.now()) for one in ordered],
+            groups=len(subjects),
+            flash=self.take_flash(),
+        )
+
+
+class DefaultPage(LimitsAdminHandler):
+    """Values that hold where nothing else is set."""
+
+    async def get(self) -> None:
+        found, tabs = await gathered(self.part(self.services.limits.subject(self.token, "default", "")), self.tabs())
+        self.show(
+            "portal/limits_default.html",
+            **tabs,
+            default_error=found.error,
+            row=subject_row(found.value, self.now()) if found.value else None,
+            flash=self.take_flash(),
+        )

@@ -1,0 +1,63 @@
+"""Base of the pages for those who set limits, and what forms of limits need."""
+
+import json
+from typing import Any
+
+from hub_ext.errors import PublicError
+
+from .base import PortalHandler
+
+
+class FormHandler(PortalHandler):
+    """A page with a form that a script may send in place; without scripts it leads to the page `done` names."""
+
+    def query(self) -> dict[str, str]:
+        """Return the address's parameters, the last of each name."""
+        return {name: self.get_query_argument(name) for name in self.request.query_arguments}
+
+    def form(self) -> dict[str, str]:
+        """Return what was typed, the last of each name."""
+        return {name: self.get_body_argument(name) for name in self.request.body_arguments}
+
+    def say(self, message: str, **events: Any) -> None:
+        """Tell the page's script a message and further events; header text is ASCII."""
+        self.set_header("HX-Trigger", json.dumps({"portal-said": message, **events}))
+
+    def done(self, message: str, page: str) -> None:
+        """Finish: a script closes the dialog and asks anew for what it shows, anything else goes to `page`."""
+        if self.is_fragment:
+            self.say(message, **{"portal-close": "", "limits-changed": ""})
+            self.set_status(204)
+            self.finish()
+            return
+        self.flash(message)
+        self.redirect(f"{self.portal_url}{page}", status=303)
+
+    def again(self) -> None:
+        """Mark an answer as "look at the form once more"; scripts take only good answers into the page."""
+        if not self.is_fragment:
+            self.set_status(422)
+
+
+class LimitsAdminHandler(FormHandler):
+    """A page for those who may set limits."""
+
+    async def prepare(self) -> None:
+        await super().prepare()
+        if self._finished or self.who.limits_admin:
+            return
+        raise PublicError(
+            "not-a-limits-admin",
+            "This page is for those who set limits.",
+            details=["It needs the scope custom:limits:admin, which Hub administrators have."],
+            remedy="Your own limits are under My limits, where you can also ask for more.",
+            status=403,
+        )
+
+    def login_target(self) -> str:
+        return f"{self.portal_url}admin/limits"
+
+    async def tabs(self) -> dict[str, Any]:
+        """Ask for what stands on every tab: how many people, groups and open requests there are."""
+        requests = await self.part(self.services.limits.requests(self.token, {"state": "open", "per_page": 1}))
+        return {"open_requests": requests.value.open if requests.value else 0}

@@ -1,0 +1,57 @@
+"""All values as a file: download, and upload with a look at what it would change."""
+
+from hub_ext.errors import PublicError
+
+from .limits_base import LimitsAdminHandler
+
+MAXIMUM_BYTES = 4 * 1024 * 1024
+
+
+class ExportPage(LimitsAdminHandler):
+    """The values of default, groups and users as YAML."""
+
+    async def get(self) -> None:
+        text = await self.services.limits.export(self.token)
+        self.set_header("Content-Type", "application/yaml; charset=utf-8")
+        self.set_header("Content-Disposition", 'attachment; filename="limits.yaml"')
+        self.finish(text)
+
+
+class ImportPage(LimitsAdminHandler):
+    """Takes such a file: first shows the differences, then makes them."""
+
+    async def get(self) -> None:
+        self.show("portal/limits_import.html", text="", changes=None, merge=True, problem=None)
+
+    async def post(self) -> None:
+        form = self.form()
+        merge = form.get("merge") == "1"
+        try:
+            text = self.given_text(form)
+            apply = "apply" in form
+            changes = await self.services.limits.load(self.token, text.encode(), dry_run=not apply, merge=merge)
+        except PublicError as error:
+            self.again()
+            kept = form.get("text", "")
+            self.show("portal/limits_import.html", text=kept, changes=None, merge=merge, problem=error)
+            return
+        if apply:
+            self.flash(f"Imported: {len(changes):,} changes." if changes else "Imported: nothing was different.")
+            self.redirect(f"{self.portal_url}admin/limits/history", status=303)
+            return
+        self.show("portal/limits_import.html", text=text, changes=changes, merge=merge, problem=None)
+
+    def given_text(self, form: dict[str, str]) -> str:
+        """Return the uploaded file, else what stands in the text field."""
+        files = self.request.files.get("file") or []
+        raw = (
+            files[0]["body"] if files and files[0]["body"] else self.get_body_argument("text", "", strip=False).encode()
+        )
+        if not raw.strip():
+            raise PublicError("bad-request", "There is nothing to import.", remedy="Choose a file or paste its text.")
+        if len(raw) > MAXIMUM_BYTES:
+            raise PublicError("request-too-large", f"The file is larger than {MAXIMUM_BYTES // 1024 // 1024} MB.")
+        try:
+            return raw.decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise PublicError("bad-request", "The file is not text in UTF-8.") from error

@@ -1,0 +1,158 @@
+"""Client of the gateway's limits, with the token of the person who looks."""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, TypeVar
+from urllib.parse import quote, urlencode
+
+from pydantic import BaseModel, ValidationError
+from tornado.httpclient import HTTPResponse
+
+from .gateway import GatewayClient, check, unreachable
+from .limits_models import (
+    EndedKernel,
+    History,
+    LimitRequest,
+    LimitRequests,
+    MyLimits,
+    People,
+    PersonLimits,
+    Preview,
+    Subject,
+    Value,
+)
+
+M = TypeVar("M", bound=BaseModel)
+
+Values = Mapping[str, Value]
+
+
+def subject_path(scope: str, name: str) -> str:
+    """Return the API's path of a user, a group or the default."""
+    return "default" if scope == "default" else f"{scope}s/{quote(name, safe='')}"
+
+
+class LimitsClient:
+    """Typed calls of ``/limits/``; every refusal comes as the gateway's own `PublicError`."""
+
+    def __init__(self, gateway: GatewayClient) -> None:
+        self._gateway = gateway
+
+    async def mine(self, token: str) -> MyLimits:
+        """Return the caller's own limits."""
+        return read(MyLimits, await self._get("my", token))
+
+    async def my_requests(self, token: str) -> LimitRequests:
+        """Return the caller's own requests."""
+        body = await self._get("my/requests", token)
+        return read(LimitRequests, {"requests": body} if isinstance(body, list) else body)
+
+    async def ask(self, token: str, field: str, wanted: Value, reason: str) -> LimitRequest:
+        """Ask for more."""
+        body = {"field": field, "wanted": wanted, "reason": reason}
+        return read(LimitRequest, await self._send("POST", "my/requests", token, body))
+
+    async def withdraw(self, token: str, number: int) -> None:
+        """Take a request back."""
+        check(await self._gateway.call("DELETE", f"/limits/my/requests/{number}", token))
+
+    async def ended_kernels(self, user: str, token: str) -> tuple[EndedKernel, ...]:
+        """Return a person's kernels that ended lately, the newest first."""
+        body = await self._gateway.json("GET", f"/user/{quote(user, safe='')}/api/ended-kernels", token)
+        return tuple(read(EndedKernel, one) for one in body) if isinstance(body, list) else ()
+
+    async def people(self, token: str, query: Mapping[str, Any]) -> People:
+        """Return a page of the administrators' table."""
+        return read(People, await self._get("users", token, query))
+
+    async def person(self, token: str, name: str) -> PersonLimits:
+        """Return one person, with what is inherited and what they hold."""
+        return read(PersonLimits, await self._get(subject_path("user", name), token))
+
+    async def groups(self, token: str) -> tuple[Subject, ...]:
+        """Return all groups."""
+        body = await self._get("groups", token)
+        found = body.get("groups") if isinstance(body, dict) else None
+        return tuple(read(Subject, {"scope": "group", **one}) for one in found or () if isinstance(one, dict))
+
+    async def subject(self, token: str, scope: str, name: str) -> Subject:
+        """Return a group or the default."""
+        return read(Subject, await self._get(subject_path(scope, name), token))
+
+    async def change(self, token: str, scope: str, name: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Change a user's, a group's or the default values; return what the gateway then tells of it."""
+        answer = await self._send("PATCH", subject_path(scope, name), token, body)
+        return answer if isinstance(answer, dict) else {}
+
+    async def preview(self, token: str, scope: str, name: str, values: Values) -> Preview:
+        """Ask whom a change would affect; nothing is changed."""
+        body = {"scope": scope, "name": name, "values": dict(values)}
+        return read(Preview, await self._send("POST", "preview", token, body))
+
+    async def change_many(self, token: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Change values of several users at once."""
+        answer = await self._send("POST", "batch", token, body)
+        return answer if isinstance(answer, dict) else {}
+
+    async def history(self, token: str, query: Mapping[str, Any]) -> History:
+        """Return a page of changes."""
+        return read(History, await self._get("history", token, query))
+
+    async def undo(self, token: str, batch: str, reason: str) -> None:
+        """Take a batch of changes back."""
+        await self._send("POST", f"history/{quote(batch, safe='')}/undo", token, {"reason": reason})
+
+    async def requests(self, token: str, query: Mapping[str, Any]) -> LimitRequests:
+        """Return a page of everyone's requests."""
+        return read(LimitRequests, await self._get("requests", token, query))
+
+    async def decide(self, token: str, number: int, decision: str, body: Mapping[str, Any]) -> None:
+        """Grant or decline a request (`decision` is ``grant`` or ``decline``)."""
+        await self._send("POST", f"requests/{number}/{decision}", token, body)
+
+    async def export(self, token: str) -> bytes:
+        """Return all values as YAML."""
+        response = await self._gateway.call("GET", "/limits/export", token)
+        check(response)
+        return response.body or b""
+
+    async def load(self, token: str, text: bytes, *, dry_run: bool, merge: bool) -> tuple[str, ...]:
+        """Import YAML, or with `dry_run` only say what it would change; return the changes."""
+        query = urlencode({"dry_run": str(dry_run).lower(), "merge": str(merge).lower()})
+        response = await self._gateway.call(
+            "POST", f"/limits/import?{query}", token, body=text, content_type="application/yaml"
+        )
+        answer = _json(response)
+        changes: Sequence[Any] = answer.get("changes") or () if isinstance(answer, dict) else ()
+        return tuple(str(line) for line in changes)
+
+    async def _get(self, path: str, token: str, query: Mapping[str, Any] | None = None) -> Any:
+        given = {key: value for key, value in (query or {}).items() if value not in ("", None)}
+        return await self._gateway.json("GET", f"/limits/{path}" + (f"?{urlencode(given)}" if given else ""), token)
+
+    async def _send(self, method: str, path: str, token: str, body: Mapping[str, Any]) -> Any:
+        raw = json.dumps(body, default=_plain).encode()
+        return _json(await self._gateway.call(method, f"/limits/{path}", token, body=raw))
+
+
+def read(model: type[M], body: Any) -> M:
+    """Read an answer; one of another shape is as good as none."""
+    try:
+        return model.model_validate(body)
+    except ValidationError as error:
+        raise unreachable() from error
+
+
+def _json(response: HTTPResponse) -> Any:
+    check(response)
+    try:
+        return json.loads(response.body or b"{}")
+    except ValueError as error:
+        raise unreachable() from error
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    raise TypeError(f"{type(value).__name__} is not JSON")
