@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from traitlets import Float, Int, List, TraitError, Unicode, default, validate
+from traitlets import CaselessStrEnum, Float, Int, List, TraitError, Unicode, default, validate
 
 from hub_ext.web.health import Check, HealthHandler, MetricsHandler
 from hub_ext.web.service import Service
@@ -56,6 +56,14 @@ class HadoopEdge(Service):
         help="Step in MiB to which the scheduler rounds a container. 0 asks the ResourceManager "
         "(yarn.scheduler.minimum-allocation-mb), and takes 1024 where it does not tell.",
     ).tag(config=True)
+    resource_calculator = CaselessStrEnum(
+        ["auto", "memory", "dominant"],
+        "auto",
+        help="What the CapacityScheduler counts (yarn.scheduler.capacity.resource-calculator). 'memory' is "
+        "DefaultResourceCalculator, YARN's default: every container has 1 vcore, whatever was asked for. 'dominant' is "
+        "DominantResourceCalculator. 'auto' asks the ResourceManager; where it does not tell its settings, what "
+        "queues may give to application masters shows it.",
+    ).tag(config=True)
     ca_certs = Unicode(
         help="File with the certificate authority of https ResourceManagers. Default: the system's."
     ).tag(config=True)
@@ -96,6 +104,7 @@ class HadoopEdge(Service):
             nodes_interval=self.nodes_interval,
             stale_after=self.stale_after,
             minimum_allocation_mb=self.minimum_allocation_mb,
+            resource_calculator=self.resource_calculator,
         )
 
     def handlers(self) -> list[Any]:

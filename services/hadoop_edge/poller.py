@@ -10,6 +10,7 @@ from datetime import datetime, timedelta, timezone
 from prometheus_client import Counter, Gauge, Histogram
 
 from hub_ext.cluster import Application, ClusterState, Node
+from hub_ext.sizes import Calculator
 
 from . import shapes
 from .resource_manager import API, UNFINISHED, ResourceManager, ResourceManagerError
@@ -19,6 +20,10 @@ log = logging.getLogger("hadoop_edge.poller")
 
 #: What YARN itself assumes when ``yarn.scheduler.minimum-allocation-mb`` is not set.
 YARN_MINIMUM_ALLOCATION_MB = 1024
+#: The fair scheduler's step: its setting's newer and older name, and what it assumes without either.
+INCREMENTS = ("yarn.resource-types.memory-mb.increment-allocation", "yarn.scheduler.increment-allocation-mb")
+FAIR_INCREMENT_MB = 1024
+CALCULATORS: dict[str, Calculator] = {"memory": "memory", "dominant": "dominant"}
 #: A poll may take at most this share of the ResourceManager's time: after a slow one the next waits longer.
 LARGEST_SHARE = 0.2
 SHORTEST_REST_S = 1.0
@@ -43,9 +48,12 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class Allocation:
-    """How the scheduler rounds and bounds a container (MiB, vcores; 0: not told)."""
+    """How the scheduler rounds and bounds a container (MiB, vcores; 0: not told, an increment of 0: the minimum)."""
 
-    step_mb: int = YARN_MINIMUM_ALLOCATION_MB
+    minimum_mb: int = YARN_MINIMUM_ALLOCATION_MB
+    minimum_vcores: int = 1
+    increment_mb: int = 0
+    calculator: Calculator | None = None
     maximum_mb: int = 0
     maximum_vcores: int = 0
 
@@ -68,6 +76,8 @@ class Poller:
         Seconds after which numbers count as old even when no poll failed, because one hangs.
     minimum_allocation_mb : int
         Overrides what the ResourceManager tells; 0 asks it.
+    resource_calculator : str
+        ``memory`` or ``dominant``; ``auto`` asks the ResourceManager.
     now : callable
         The clock, UTC.
     """
@@ -80,6 +90,7 @@ class Poller:
         nodes_interval: float,
         stale_after: float,
         minimum_allocation_mb: int = 0,
+        resource_calculator: str = "auto",
         now: Callable[[], datetime] = lambda: datetime.now(timezone.utc),
     ) -> None:
         self.resource_manager = resource_manager
@@ -87,6 +98,7 @@ class Poller:
         self._nodes_interval = nodes_interval
         self._stale_after = timedelta(seconds=stale_after)
         self._minimum_allocation_mb = minimum_allocation_mb
+        self._calculator: Calculator | None = CALCULATORS.get(resource_calculator)
         self.now = now
         self._snapshot = snapshot(ClusterState(), ())
         self._polled = asyncio.Event()
@@ -176,12 +188,17 @@ class Poller:
         state = ClusterState(
             as_of=as_of,
             stale=False,
-            minimum_allocation_mb=self._allocation.step_mb,
+            minimum_allocation_mb=self._allocation.minimum_mb,
+            minimum_allocation_vcores=self._allocation.minimum_vcores,
+            increment_allocation_mb=self._allocation.increment_mb,
             maximum_allocation_mb=self._allocation.maximum_mb,
             maximum_allocation_vcores=self._allocation.maximum_vcores,
+            # What YARN itself takes where nothing is said is the calculator of memory.
+            resource_calculator=self._calculator or self._allocation.calculator or found.calculator or "memory",
             resource_manager_version=shapes.text(info.get("resourceManagerVersion")),
             nodes=self._nodes,
             queues=found.queues,
+            queues_fixed=found.queues_fixed,
             **totals,
         )
         return await asyncio.to_thread(snapshot, state, applications)
@@ -209,14 +226,32 @@ class Poller:
     async def _ask_allocation(self, found: Scheduler) -> Allocation:
         """Ask how containers are rounded: by the minimum, or by the fair scheduler's own increment."""
         rm = self.resource_manager
-        step = "yarn.scheduler.minimum-allocation-mb"
-        if found.kind == "fairScheduler":
-            step = "yarn.scheduler.increment-allocation-mb"
-        asked = self._minimum_allocation_mb or shapes.whole(await rm.setting(step))
         return Allocation(
-            step_mb=asked or YARN_MINIMUM_ALLOCATION_MB,
+            minimum_mb=self._minimum_allocation_mb
+            or shapes.whole(await rm.setting("yarn.scheduler.minimum-allocation-mb"))
+            or YARN_MINIMUM_ALLOCATION_MB,
+            minimum_vcores=shapes.whole(await rm.setting("yarn.scheduler.minimum-allocation-vcores")) or 1,
+            increment_mb=0 if self._minimum_allocation_mb else await self._ask_increment(found),
+            calculator=await self._ask_calculator(found),
             maximum_mb=found.maximum_allocation_mb
             or shapes.whole(await rm.setting("yarn.scheduler.maximum-allocation-mb")),
             maximum_vcores=found.maximum_allocation_vcores
             or shapes.whole(await rm.setting("yarn.scheduler.maximum-allocation-vcores")),
         )
+
+    async def _ask_increment(self, found: Scheduler) -> int:
+        if found.kind != "fairScheduler":
+            return 0
+        for name in INCREMENTS:
+            asked = shapes.whole(await self.resource_manager.setting(name))
+            if asked:
+                return asked
+        return FAIR_INCREMENT_MB
+
+    async def _ask_calculator(self, found: Scheduler) -> Calculator | None:
+        if found.kind != "capacityScheduler":
+            return None
+        name = await self.resource_manager.scheduler_setting("yarn.scheduler.capacity.resource-calculator")
+        if not name:
+            return None
+        return "dominant" if "Dominant" in name.rsplit(".", 1)[-1] else "memory"

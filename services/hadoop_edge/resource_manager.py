@@ -120,6 +120,17 @@ class ResourceManager:
             log.info("Setting %s is not told: %s", name, error)
             return ""
 
+    async def scheduler_setting(self, name: str) -> str:
+        """Return one setting of the CapacityScheduler; empty when it does not tell.
+
+        Only one whose configuration can be changed by this API tells it, and only to its administrators.
+        """
+        try:
+            return await self.get(f"{API}/scheduler-conf", lambda answer: shapes.scheduler_setting(answer, name))
+        except ResourceManagerError as error:
+            log.debug("Setting %s of the scheduler is not told: %s", name, error)
+            return ""
+
     async def kill(self, application_id: str, owner: str, reason: str) -> None:
         """End an application: as its owner, and where that is refused, as our own user.
 

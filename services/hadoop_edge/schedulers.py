@@ -5,18 +5,24 @@ from dataclasses import dataclass
 from typing import Any
 
 from hub_ext.cluster import Queue
+from hub_ext.sizes import Calculator
 
-from .shapes import decimal, items, mapping, memory_of, text, vcores_of, whole
+from .shapes import decimal, items, mapping, memory_of, text, truth, vcores_of, whole
 
 
 @dataclass(frozen=True)
 class Scheduler:
-    """What ``/ws/v1/cluster/scheduler`` tells: leaf queues, and the largest container (0: not told)."""
+    """What ``/ws/v1/cluster/scheduler`` tells: leaf queues, and the largest container (0: not told).
+
+    `calculator` is None where it can't be seen. `queues_fixed` is False where applications can bring queues about.
+    """
 
     kind: str
     queues: tuple[Queue, ...]
     maximum_allocation_mb: int = 0
     maximum_allocation_vcores: int = 0
+    calculator: Calculator | None = None
+    queues_fixed: bool = True
 
 
 def scheduler(answer: Any) -> Scheduler:
@@ -29,13 +35,43 @@ def scheduler(answer: Any) -> Scheduler:
             tuple(_capacity_leaves(info, "")),
             maximum_allocation_mb=memory_of(info.get("maximumAllocation")),
             maximum_allocation_vcores=vcores_of(info.get("maximumAllocation")),
+            calculator=_capacity_calculator(info),
+            queues_fixed=not any(_makes_queues(one) for one in _tree(info)),
         )
     if kind == "fairScheduler":
         root = mapping(info.get("rootQueue"))
-        return Scheduler(kind, tuple(_fair_leaves(root, memory_of(root.get("clusterResources")))))
+        queues = tuple(_fair_leaves(root, memory_of(root.get("clusterResources"))))
+        # It rounds vcores too, whatever its policy compares, and makes queues by its placement rules.
+        return Scheduler(kind, queues, calculator="dominant", queues_fixed=False)
     if kind == "fifoScheduler":
-        return Scheduler(kind, (_fifo_queue(info),))
-    return Scheduler(kind, ())
+        return Scheduler(kind, (_fifo_queue(info),), calculator="memory")
+    return Scheduler(kind, (), queues_fixed=False)
+
+
+def _tree(queue: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield queue
+    for child in items(queue.get("queues"), "queue"):
+        yield from _tree(child)
+
+
+def _makes_queues(queue: dict[str, Any]) -> bool:
+    """Say whether the capacity scheduler makes children of this queue, in the old way or in the new one."""
+    return truth(queue.get("autoCreateChildQueueEnabled")) or text(queue.get("autoCreationEligibility")) in {
+        "legacy",
+        "flexible",
+    }
+
+
+def _capacity_calculator(info: dict[str, Any]) -> Calculator | None:
+    """Tell the calculator by what queues may give to application masters.
+
+    DefaultResourceCalculator, which knows memory alone, works that out as so many MiB and always 1 vcore.
+    """
+    limits = [mapping(one.get("AMResourceLimit")) for one in _tree(info)]
+    known = [vcores_of(one) for one in limits if memory_of(one)]
+    if not known:
+        return None
+    return "dominant" if max(known) > 1 else "memory"
 
 
 def _capacity_leaves(queue: dict[str, Any], parent: str) -> Iterator[Queue]:
@@ -62,6 +98,10 @@ def _capacity_queue(queue: dict[str, Any], name: str, path: str) -> Queue:
         vcores_used=vcores_of(used),
         applications_running=whole(queue.get("numActiveApplications")),
         applications_waiting=whole(queue.get("numPendingApplications")),
+        maximum_memory_mb=memory_of(queue.get("maxEffectiveCapacity")),
+        maximum_vcores=vcores_of(queue.get("maxEffectiveCapacity")),
+        maximum_allocation_mb=memory_of(queue.get("maximumAllocation")),
+        maximum_allocation_vcores=vcores_of(queue.get("maximumAllocation")),
     )
 
 
@@ -91,6 +131,10 @@ def _fair_queue(queue: dict[str, Any], cluster_mb: int) -> Queue:
         vcores_used=vcores_of(used),
         applications_running=whole(queue.get("numActiveApps")),
         applications_waiting=whole(queue.get("numPendingApps")),
+        maximum_memory_mb=memory_of(queue.get("maxResources")),
+        maximum_vcores=vcores_of(queue.get("maxResources")),
+        maximum_allocation_mb=memory_of(queue.get("maxContainerAllocation")),
+        maximum_allocation_vcores=vcores_of(queue.get("maxContainerAllocation")),
     )
 
 

@@ -175,6 +175,12 @@ def setting(answer: Any) -> str:
     return text(one.get("value"))
 
 
+def scheduler_setting(answer: Any, name: str) -> str:
+    """Read one property out of ``/ws/v1/cluster/scheduler-conf``; empty when it is not there."""
+    found = (one for one in items(mapping(answer), "property") if one.get("name") == name)
+    return text(next(found, {}).get("value"))
+
+
 def error_text(body: Any) -> str:
     """Read the sentence out of an error answer: RemoteException, Jetty's own, or nothing."""
     found = mapping(body)

@@ -151,6 +151,9 @@ def test_numbers_are_the_resource_managers_own(stack, edge):
         "the nodes' own numbers",
     )
     assert {"default", "notebooks"} <= {queue["name"] for queue in state["queues"]}
+    assert {queue["maximum_memory_mb"] for queue in state["queues"]} == {metrics["totalMB"]}
+    assert (state["resource_calculator"], state["minimum_allocation_vcores"]) == ("dominant", 1)
+    assert (state["increment_allocation_mb"], state["queues_fixed"]) == (0, True)
     (application,) = edge.get("/api/applications?user=alice")["applications"]
     assert application["id"] == application_id
     assert application["memory_mb"] == stack.rm(f"apps/{application_id}")["app"]["allocatedMB"]

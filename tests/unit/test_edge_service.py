@@ -63,6 +63,7 @@ class RecordedManager:
 
     def __init__(self):
         self.overrides, self.seen, self.kills = {}, [], []
+        self.settings = {"yarn.scheduler.minimum-allocation-mb": "256"}
         self.refused_deselects, self.may_kill, self.delay = set(), {"bob", "hub"}, 0.0
         self._socket, self.port = bind_unused_port()
         self.server = None
@@ -73,7 +74,10 @@ class RecordedManager:
 
     def answer(self, path):
         if path == "/conf":
-            return 200, {}, '{"property":{"key":"yarn.scheduler.minimum-allocation-mb","value":"256"}}'
+            name = self.seen[-1].partition("name=")[2].partition("&")[0]
+            if name not in self.settings:
+                return 404, {}, ""
+            return 200, {}, json.dumps({"property": {"key": name, "value": self.settings[name]}})
         name = ANSWERS.get(path)
         return (200, {}, (RECORDED / name).read_text()) if name else (404, {}, "{}")
 
@@ -102,6 +106,10 @@ def client_of(*managers, **more):
     return ResourceManager([one.url if hasattr(one, "url") else one for one in managers], **settings)
 
 
+def poller_of(manager, **more):
+    return Poller(client_of(manager), poll_interval=5, nodes_interval=5, stale_after=20, **more)
+
+
 @pytest.fixture
 async def edge(manager, monkeypatch):
     """An edge service on a free port; polls are made by hand."""
@@ -127,6 +135,71 @@ async def test_the_snapshot_is_what_the_manager_says(edge):
     assert (state.minimum_allocation_mb, state.maximum_allocation_mb) == (256, 4096)
     assert [one.name for one in state.queues] == ["default", "notebooks", "small"]
     assert state.resource_manager_version == "3.5.0"
+
+
+CALCULATOR_PATH = "/ws/v1/cluster/scheduler-conf"
+CONF_MEMORY = (200, {}, (RECORDED / "scheduler-conf-memory.json").read_text())
+CONF_WITHOUT = (200, {}, '{"property":[{"name":"yarn.scheduler.capacity.root.queues","value":"default"}]}')
+REFUSED = (403, {}, '{"RemoteException":{"message":"User hub not Admin"}}')
+SCHEDULER_MEMORY = (200, {}, (RECORDED / "scheduler-memory.json").read_text())
+SCHEDULER_UNKNOWN = (200, {}, '{"scheduler":{"schedulerInfo":{"type":"capacityScheduler"}}}')
+
+
+@pytest.mark.parametrize(
+    ("trait", "conf", "scheduler", "expected"),
+    [
+        ("auto", None, None, "dominant"),
+        ("auto", CONF_MEMORY, None, "memory"),
+        ("auto", CONF_WITHOUT, None, "dominant"),
+        ("auto", REFUSED, None, "dominant"),
+        ("auto", REFUSED, SCHEDULER_MEMORY, "memory"),
+        ("auto", REFUSED, SCHEDULER_UNKNOWN, "memory"),
+        ("dominant", CONF_MEMORY, SCHEDULER_MEMORY, "dominant"),
+        ("memory", None, None, "memory"),
+    ],
+)
+async def test_what_the_scheduler_counts(manager, trait, conf, scheduler, expected):
+    manager.overrides[CALCULATOR_PATH] = conf
+    manager.overrides["/ws/v1/cluster/scheduler"] = scheduler
+    made = poller_of(manager, resource_calculator=trait)
+    assert await made.poll()
+    assert (await made.current()).state.resource_calculator == expected
+
+
+async def test_the_least_number_of_vcores_is_the_managers(manager):
+    manager.settings["yarn.scheduler.minimum-allocation-vcores"] = "2"
+    made = poller_of(manager)
+    assert await made.poll()
+    state = (await made.current()).state
+    assert (state.minimum_allocation_vcores, state.rules().container_vcores(3)) == (2, 4)
+
+
+@pytest.mark.parametrize(
+    ("settings", "increment"),
+    [
+        ({}, 1024),
+        ({"yarn.scheduler.increment-allocation-mb": "512"}, 512),
+        (
+            {
+                "yarn.scheduler.increment-allocation-mb": "512",
+                "yarn.resource-types.memory-mb.increment-allocation": "128",
+            },
+            128,
+        ),
+    ],
+)
+async def test_the_fair_scheduler_rounds_to_an_increment(manager, settings, increment):
+    manager.settings |= settings
+    manager.overrides["/ws/v1/cluster/scheduler"] = (
+        200,
+        {},
+        '{"scheduler":{"schedulerInfo":{"type":"fairScheduler"}}}',
+    )
+    made = poller_of(manager)
+    assert await made.poll()
+    state = (await made.current()).state
+    assert (state.minimum_allocation_mb, state.increment_allocation_mb) == (256, increment)
+    assert (state.resource_calculator, state.queues_fixed) == ("dominant", False)
 
 
 async def test_numbers_stay_and_are_marked_when_the_manager_goes(edge, manager):

@@ -203,7 +203,44 @@ def test_capacity_scheduler():
     assert (notebooks.capacity_percent, notebooks.maximum_percent, notebooks.used_percent) == (60.0, 100.0, 12.5)
     assert (notebooks.memory_used_mb, notebooks.vcores_used) == (1536, 2)
     assert (notebooks.applications_running, notebooks.applications_waiting) == (1, 0)
-    assert queues["root.small"].maximum_percent == 10.0
+    small = queues["root.small"]
+    assert small.maximum_percent == 10.0
+    assert (small.maximum_memory_mb, small.maximum_vcores) == (1228, 1)
+    assert (small.maximum_allocation_mb, small.maximum_allocation_vcores) == (1024, 4)
+    assert (notebooks.maximum_memory_mb, notebooks.maximum_allocation_mb) == (12288, 4096)
+    assert found.calculator == "dominant"
+    assert found.queues_fixed
+
+
+def test_capacity_scheduler_that_counts_memory_alone():
+    assert schedulers.scheduler(recorded("scheduler-memory.json")).calculator == "memory"
+
+
+@pytest.mark.parametrize(
+    "queue",
+    [
+        {"autoCreateChildQueueEnabled": "true"},
+        {"autoCreationEligibility": "flexible"},
+        {"autoCreationEligibility": "legacy"},
+    ],
+)
+def test_capacity_scheduler_that_makes_queues(queue):
+    parent = {"queueName": "users", "queueType": "parent", **queue}
+    info = {"type": "capacityScheduler", "queueName": "root", "queues": {"queue": [parent]}}
+    assert not schedulers.scheduler({"scheduler": {"schedulerInfo": info}}).queues_fixed
+
+
+@pytest.mark.parametrize(
+    ("answer", "value"),
+    [
+        ({"property": [{"name": "a", "value": "1"}, {"name": "b", "value": "2"}]}, "2"),
+        ({"property": {"name": "b", "value": "2"}}, "2"),
+        ({"property": None}, ""),
+        (None, ""),
+    ],
+)
+def test_a_setting_of_the_scheduler(answer, value):
+    assert shapes.scheduler_setting(answer, "b") == value
 
 
 def test_capacity_scheduler_that_holds_applications_back():
@@ -237,11 +274,15 @@ def test_fair_scheduler():
     assert (queue.name, queue.path) == ("alice", "root.users.alice")
     assert (queue.capacity_percent, queue.maximum_percent, queue.used_percent) == (50.0, 100.0, 25.0)
     assert (queue.applications_running, queue.applications_waiting, queue.vcores_used) == (2, 1, 3)
+    assert (queue.maximum_memory_mb, queue.maximum_vcores) == (16384, 16)
+    assert (found.calculator, found.queues_fixed) == ("dominant", False)
 
 
 def test_fifo_scheduler():
     info = {"type": "fifoScheduler", "qstate": "RUNNING", "usedCapacity": 0.25, "usedNodeMemory": 2048}
-    (queue,) = schedulers.scheduler({"scheduler": {"schedulerInfo": info}}).queues
+    found = schedulers.scheduler({"scheduler": {"schedulerInfo": info}})
+    assert found.calculator == "memory"
+    (queue,) = found.queues
     assert (queue.name, queue.used_percent, queue.memory_used_mb) == ("default", 25.0, 2048)
 
 

@@ -1,0 +1,136 @@
+"""What `hub_ext.sizes` computes is what a real ResourceManager allocates, to the MiB and the vcore."""
+
+import asyncio
+
+import pytest
+
+from hadoop_edge.poller import Poller
+from hadoop_edge.resource_manager import ResourceManager
+from hub_ext.embedded import hadoop
+from hub_ext.embedded.layout import LOOPBACK
+from hub_ext.limits.ask import Ask
+from hub_ext.limits.decide import physical_refusal
+from hub_ext.sizes import KernelSize, footprint
+
+from .yarn_stack import Stack, wait_for
+
+#: Each is a kernel of its own. Those with a maximum of executors are brought there by a job of many tasks.
+SIZES = {
+    "driver_only": KernelSize(640),
+    "explicit_overhead": KernelSize(
+        512, 2, executors=2, executor_memory_mb=512, executor_cores=2, driver_overhead_mb=700, executor_overhead_mb=150
+    ),
+    "factor": KernelSize(1000, executors=1, executor_memory_mb=900, overhead_factor=0.55),
+    "factor_below_the_minimum": KernelSize(700, executors=1, executor_memory_mb=660, overhead_factor=0.2),
+    "pyspark_memory": KernelSize(640, executors=1, executor_memory_mb=512, pyspark_memory_mb=300),
+    # With off-heap memory of its own the driver would take 1536.
+    "off_heap": KernelSize(700, executors=1, executor_memory_mb=512, off_heap_mb=200),
+    "many_small": KernelSize(640, executors=4, executor_memory_mb=512, executor_cores=3, executor_overhead_mb=1),
+    "dynamic": KernelSize(640, executors=0, executor_memory_mb=512, executors_max=3),
+    "dynamic_with_everything": KernelSize(
+        600,
+        2,
+        executors=1,
+        executor_memory_mb=600,
+        executor_cores=2,
+        overhead_factor=0.7,
+        pyspark_memory_mb=100,
+        off_heap_mb=64,
+        executors_max=2,
+    ),
+}
+DOMINANT, MEMORY = "DominantResourceCalculator", "DefaultResourceCalculator"
+#: Where only memory is counted two sizes are enough to see it.
+KERNELS = [*((DOMINANT, name) for name in SIZES), *((MEMORY, name) for name in ("explicit_overhead", "dynamic"))]
+MANY_TASKS = "import time; sc.parallelize(range(200), 200).foreach(lambda _: time.sleep(0.5))"
+
+
+def block(size):
+    given = {name: value for name, value in vars(size).items() if value is not None}
+    return {"type": "spark-python" if size.largest_executors else "python", "size": given}
+
+
+@pytest.fixture(scope="module")
+def stack(request, tmp_path_factory):
+    made = Stack(tmp_path_factory.mktemp("sizes") / "p")
+    settings = made.layout.hadoop_conf / "capacity-scheduler.xml"
+    settings.write_text(settings.read_text().replace(DOMINANT, request.param))
+    made.calculator = "dominant" if request.param == DOMINANT else "memory"
+    for name, size in SIZES.items():
+        made.add_kernelspec(name, **block(size))
+    try:
+        made.start_all()
+        yield made
+    finally:
+        made.stop_all()
+
+
+def cluster_state(stack, user):
+    """Ask the ResourceManager once, as the edge service does."""
+
+    async def ask():
+        manager = ResourceManager(
+            [f"http://{LOOPBACK}:{stack.ports.rm_web}"], user=user, timeout=5.0, maximum_bytes=2**24
+        )
+        poller = Poller(manager, poll_interval=5, nodes_interval=5, stale_after=20)
+        assert await poller.poll()
+        return (await poller.current()).state
+
+    return asyncio.run(ask())
+
+
+@pytest.mark.parametrize("stack", [DOMINANT, MEMORY], indirect=True)
+def test_how_the_scheduler_counts_is_learned_from_it(stack):
+    for user in (hadoop.service_user(), "alice"):
+        state = cluster_state(stack, user)
+        assert state.resource_calculator == stack.calculator
+        assert (state.minimum_allocation_mb, state.minimum_allocation_vcores) == (256, 1)
+        assert (state.maximum_allocation_mb, state.maximum_allocation_vcores) == (6144, 8)
+        assert {one.name: one.maximum_memory_mb for one in state.queues} == {"default": 12288, "notebooks": 12288}
+        assert state.queues_fixed
+
+
+def allocated(stack, kernel_id):
+    (application,) = stack.applications(kernel_id)
+    return {
+        "memory_mb": application["allocatedMB"],
+        "vcores": application["allocatedVCores"],
+        "containers": application["runningContainers"],
+    }
+
+
+@pytest.mark.parametrize(("stack", "name"), KERNELS, indirect=["stack"])
+def test_a_kernel_takes_what_was_computed(stack, name):
+    size = SIZES[name]
+    state = cluster_state(stack, hadoop.service_user())
+    expected = footprint(size, state.rules())
+    assert physical_refusal(Ask("alice", name, name, size, expected, "notebooks"), state) is None
+    kernel = stack.start_kernel(name)
+    try:
+        message = kernel.send(MANY_TASKS if size.executors_max else "1 + 1")
+        wanted = {"memory_mb": expected.memory_mb, "vcores": expected.vcores, "containers": expected.containers}
+        found = {}
+
+        def all_there():
+            found.update(allocated(stack, kernel.kernel_id))
+            return found["containers"] >= expected.containers
+
+        wait_for(all_there, 90, f"{expected.containers} containers")
+        print(f"{stack.calculator} {name}: computed {wanted}, allocated {found}")
+        assert found == wanted
+        if size.executors_max:
+            kernel.interrupt()
+        kernel.collect(message)
+    finally:
+        kernel.delete()
+
+
+@pytest.mark.parametrize("stack", [DOMINANT, MEMORY], indirect=True)
+def test_vcores_above_the_maximum_are_refused_whatever_is_counted(stack):
+    size = KernelSize(640, driver_cores=9)
+    stack.add_kernelspec("too_many_cores", **block(size))
+    assert stack.failure("too_many_cores")[1] == "container-too-large"
+    state = cluster_state(stack, hadoop.service_user())
+    refused = physical_refusal(Ask("alice", "k", "K", size, footprint(size, state.rules()), "notebooks"), state)
+    assert refused is not None
+    assert (refused.code, refused.numbers["asked"], refused.numbers["limit"]) == ("container-too-large", 9, 8)
