@@ -1,0 +1,52 @@
+"""Everything behind the addresses of the API, put together."""
+
+from dataclasses import dataclass
+
+from hub_ext.limits.requests import RequestStore
+from hub_ext.limits.store import LimitStore
+
+from hub_ext.database import Database
+
+from ..registry import Registry
+from .advice import Adviser, Cluster
+from .changing import Changing
+from .history import History
+from .mine import Mine
+from .reading import DisplayNames, Reading
+from .state import State
+from .wishes import Wishes
+
+
+@dataclass(frozen=True)
+class LimitsApi:
+    """What the handlers call."""
+
+    reading: Reading
+    changing: Changing
+    history: History
+    wishes: Wishes
+    mine: Mine
+
+
+def limits_api(database: Database, store: LimitStore, *, cluster: Cluster, display_names: DisplayNames) -> LimitsApi:
+    """Make the API's domain.
+
+    Parameters
+    ----------
+    database, store
+        Where limits are kept.
+    cluster : callable
+        Gives the cluster's state, or raises `PublicError`.
+    display_names : callable
+        Gives kernelspecs' display names; an empty mapping when they are not known.
+    """
+    state = State(database, store)
+    adviser = Adviser(cluster)
+    reading = Reading(state, Registry(database), adviser, display_names)
+    return LimitsApi(
+        reading=reading,
+        changing=Changing(state, store, adviser),
+        history=History(store),
+        wishes=Wishes(state, RequestStore(database, store)),
+        mine=Mine(state, reading, cluster),
+    )

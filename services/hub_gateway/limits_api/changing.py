@@ -1,0 +1,103 @@
+"""What changes limits: one subject, several users at once, taking a change back, a file."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from hub_ext.errors import PublicError
+from hub_ext.limits import Value
+from hub_ext.limits.model import Edit, Subject
+from hub_ext.limits.store import LimitStore
+from hub_ext.limits.yaml_io import describe, export_yaml, import_plan, parse_yaml
+
+from . import asked, shown
+from .advice import Adviser
+from .answers import BatchAnswer, ImportAnswer, SubjectChanged, UndoAnswer, UserChanged
+from .preview import effect
+from .state import State
+from .table import Member, Table
+
+
+class Changing:
+    """Changes, each in one transaction of the store and with the name of who made it."""
+
+    def __init__(self, state: State, store: LimitStore, adviser: Adviser) -> None:
+        self._state = state
+        self._store = store
+        self._adviser = adviser
+
+    async def user(self, name: str, body: asked.Change, who: str) -> UserChanged:
+        """Change a user's own values; also those of somebody who has not logged in yet, once that is confirmed."""
+        batch, warnings = await self._change(Subject("user", name), body, who)
+        table = await self._state.table()
+        row = shown.user_limits(table, table.member(name) or Member(name))
+        return UserChanged(**dict(row), batch=batch, warnings=warnings)
+
+    async def subject(self, subject: Subject, body: asked.Change, who: str) -> SubjectChanged:
+        """Change the own values of the default or of a group."""
+        batch, warnings = await self._change(subject, body, who)
+        row = shown.subject_limits(await self._state.table(), subject)
+        return SubjectChanged(**dict(row), batch=batch, warnings=warnings)
+
+    async def _change(self, subject: Subject, body: asked.Change, who: str) -> tuple[str | None, list[str]]:
+        table = await self._state.table()
+        warnings: list[str] = []
+        if not _is_outdated(table, subject, body.revision):
+            warnings = await self._warned(table, [subject], body.values, confirmed=body.confirmed)
+        edit = Edit(subject, body.values, until=body.until, revision=body.revision)
+        batch = await self._store.apply([edit], who=who, reason=body.reason)
+        return (batch if await self._state.changed_by(batch) else None), warnings
+
+    async def batch(self, body: asked.BatchChange, who: str) -> BatchAnswer:
+        """Change several users' own values, all or none."""
+        table = await self._state.table()
+        subjects = [Subject("user", name) for name in body.users]
+        warnings = await self._warned(table, subjects, body.values, confirmed=body.confirmed)
+        edits = [
+            Edit(subject, body.values, until=body.until, revision=body.revisions.get(subject.name))
+            for subject in subjects
+        ]
+        batch = await self._store.apply(edits, who=who, reason=body.reason)
+        changed = await self._state.changed_by(batch)
+        return BatchAnswer(batch=batch if changed else None, changed=changed, warnings=warnings)
+
+    async def undo(self, batch: str, body: asked.Undo, who: str) -> UndoAnswer:
+        """Take a change back."""
+        return UndoAnswer(batch=await self._store.undo(batch, who=who, reason=body.reason))
+
+    async def export(self) -> str:
+        return export_yaml(await self._store.everything())
+
+    async def import_file(self, text: str, query: asked.ImportQuery, who: str) -> ImportAnswer:
+        """Make the limits those of a file, or tell what that would change."""
+        limits = await self._store.everything()
+        plan = import_plan(limits, parse_yaml(text), merge=query.merge)
+        batch = None
+        if plan and not query.dry_run:
+            seen = [replace(edit, revision=limits.of(edit.subject).revision) for edit in plan]
+            batch = await self._store.apply(seen, who=who, reason="imported from a file")
+        return ImportAnswer(changes=describe(plan), batch=batch)
+
+    async def _warned(
+        self, table: Table, subjects: Sequence[Subject], values: Mapping[str, Value], *, confirmed: bool
+    ) -> list[str]:
+        """Return what should be thought about, or refuse until it was.
+
+        Raises
+        ------
+        PublicError
+            ``limits-need-confirmation``.
+        """
+        warnings = await self._adviser.warnings(table, subjects, values, effect(table, subjects, values))
+        if warnings and not confirmed:
+            raise PublicError(
+                "limits-need-confirmation",
+                "Nothing was changed yet: this change has consequences.",
+                details=warnings,
+                remedy="Send it again with 'confirmed': true if it is meant so.",
+            )
+        return warnings
+
+
+def _is_outdated(table: Table, subject: Subject, revision: int | None) -> bool:
+    """Say whether the store will refuse this change anyway, so that nobody confirms what can't be done."""
+    return revision is not None and revision != table.resolver.all.of(subject).revision

@@ -1,0 +1,125 @@
+"""Everything the table is made of, read from the database; what has not changed since is not read again."""
+
+import asyncio
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from hub_ext.database import Database, Kernel, LimitChange, Person, Setting
+from hub_ext.limits.admission import ENDED
+from hub_ext.limits.model import AllLimits
+from hub_ext.limits.rows import CONFIGURED
+from hub_ext.limits.store import LimitStore
+
+from .answers import Use
+from .table import Member, Resolver, Table, in_order
+
+#: Seconds after which everything is read again, whatever the versions say.
+MAXIMUM_AGE = 15.0
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """Something that was read, the version it was read at, and until when it counts at most."""
+
+    version: Any
+    value: Any
+    until: float
+
+
+class State:
+    """All limits, users and use as of now.
+
+    Every question asks the database first for the versions of what is kept, so that a change made through another
+    process is seen by the next question.
+    """
+
+    def __init__(self, database: Database, store: LimitStore) -> None:
+        self._database = database
+        self._store = store
+        self._limits = _Kept(None, None, 0.0)
+        self._people = _Kept(None, None, 0.0)
+        self._reading = asyncio.Lock()
+
+    async def table(self) -> Table:
+        """Return the table of all users."""
+        async with self._reading:
+            # The versions first: what is read after them is at least as new.
+            async with self._database.reading() as session:
+                limits_version = await _limits_version(session)
+                people_version = await _people_version(session)
+                use = await _use(session)
+                people = await self._current_people(session, people_version)
+            resolver = await self._current_limits(limits_version)
+        return _table(people, resolver, use)
+
+    async def changed_by(self, batch: str) -> int:
+        """Return how many subjects a change really changed."""
+        lines = select(LimitChange.scope, LimitChange.name).where(LimitChange.batch == batch).distinct()
+        async with self._database.reading() as session:
+            return await session.scalar(select(func.count()).select_from(lines.subquery())) or 0
+
+    async def _current_limits(self, version: Any) -> Resolver:
+        if self._limits.version != version or time.time() >= self._limits.until:
+            limits = await self._store.everything()
+            self._limits = _Kept(version, Resolver(limits), min(time.time() + MAXIMUM_AGE, _next_end(limits)))
+        resolver: Resolver = self._limits.value
+        return resolver
+
+    async def _current_people(self, session: AsyncSession, version: Any) -> "_People":
+        if self._people.version != version or time.time() >= self._people.until:
+            self._people = _Kept(version, await _people(session), time.time() + MAXIMUM_AGE)
+        people: _People = self._people.value
+        return people
+
+
+@dataclass(frozen=True)
+class _People:
+    members: dict[str, Member]
+    ordered: list[Member]
+    sought_in: dict[str, str]
+
+
+async def _limits_version(session: AsyncSession) -> Any:
+    changes = await session.scalar(select(func.max(LimitChange.id)))
+    configured = await session.scalar(select(Setting.value).where(Setting.key == CONFIGURED))
+    return changes, configured
+
+
+async def _people_version(session: AsyncSession) -> Any:
+    query = select(func.count(), func.max(Person.seen_at), func.max(Person.last_kernel_at))
+    return tuple((await session.execute(query)).one())
+
+
+async def _people(session: AsyncSession) -> _People:
+    rows = (await session.execute(select(Person.name, Person.groups, Person.last_kernel_at))).all()
+    members = {name: Member(name, tuple(groups or ()), last) for name, groups, last in rows}
+    return _People(members, in_order(members.values()), {name: one.sought_in for name, one in members.items()})
+
+
+async def _use(session: AsyncSession) -> dict[str, Use]:
+    query = (
+        select(Kernel.owner, func.count(), func.sum(Kernel.memory_mb), func.sum(Kernel.cores))
+        .where(Kernel.state != ENDED)
+        .group_by(Kernel.owner)
+    )
+    rows = (await session.execute(query)).all()
+    return {owner: Use(kernels=count, memory_mb=int(memory), cores=int(cores)) for owner, count, memory, cores in rows}
+
+
+def _next_end(limits: AllLimits) -> float:
+    """Return when the next value ends by itself, in seconds since the epoch."""
+    subjects = (limits.default, *limits.groups.values(), *limits.users.values())
+    ends = (own.until.timestamp() for subject in subjects for own in subject.values.values() if own.until)
+    return min(ends, default=float("inf"))
+
+
+def _table(people: _People, resolver: Resolver, use: dict[str, Use]) -> Table:
+    """Put people and limits together; who has a kernel or own values counts as a user, known to the Hub or not."""
+    others = {name for name in (*use, *resolver.all.users) if name not in people.members}
+    unknown = [Member(name) for name in others if name in use or resolver.has_own(name)]
+    members = in_order([*people.ordered, *unknown]) if unknown else people.ordered
+    return Table(members, resolver, use, people.sought_in)
