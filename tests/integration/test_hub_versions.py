@@ -7,8 +7,10 @@ import html
 import json
 import os
 import re
+import sqlite3
 import subprocess
 import time
+from contextlib import closing, contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
@@ -48,6 +50,7 @@ c.JupyterHub.load_roles = [{"name": "user", "scopes": ["self", "shares!user"]}]
 c.SimpleLocalProcessSpawner.home_dir_template = folder + "/home/{username}"
 c.Spawner.ip = "127.0.0.1"
 c.Spawner.args = ["--allow-root"] if os.geteuid() == 0 else []
+c.RemoteKernelMixin.default_limits = {"kernels": 3, "memory_mb": 8192}
 upgrade(f"sqlite:///{folder}/kernels.sqlite")
 hub_ext.configure(
     c,
@@ -184,8 +187,52 @@ def test_the_pages_and_roles_are_there_beside_the_sites_own(site):
     scopes = person.hub("GET", "/user").json()["scopes"]
     assert "access:services!service=gateway" in scopes
     assert any(scope.startswith("shares") for scope in scopes)
-    assert "custom:kernels:admin" not in scopes
-    assert "custom:kernels:admin" in Person(site, "root2").hub("GET", "/user").json()["scopes"]
+    administrators = {"custom:kernels:admin", "custom:limits:admin"}
+    assert not administrators & set(scopes)
+    assert administrators <= set(Person(site, "root2").hub("GET", "/user").json()["scopes"])
+
+
+def words_of_the_box(person):
+    """Return what the Hub's own home page says of limits, in one line."""
+    page = visit(person, "/hub/home").text
+    _, found, rest = page.partition('id="remote-kernels-limits"')
+    return " ".join(re.sub(r"<[^>]*>", " ", rest.split("</section>")[0]).split()) if found else ""
+
+
+def test_the_hubs_home_says_what_is_used_of_what_is_allowed(site):
+    person = Person(site, "boxed")
+    assert "Kernels 0 of 3 for everyone" in words_of_the_box(person)
+    path = site.folder / "kernels.sqlite"
+    with closing(sqlite3.connect(path, timeout=30)) as connection:
+        connection.execute(
+            "insert into limit_values (scope, name, field, value) values ('user', 'boxed', 'kernels', '7')"
+        )
+        connection.commit()
+    assert "Kernels 0 of 7 set for you" in words_of_the_box(person)
+    with hidden(path):
+        assert words_of_the_box(person) == ""
+    assert "run 'hub-ext db upgrade'" in site.log.read_text()
+    assert "Kernels 0 of 7 set for you" in words_of_the_box(person)
+
+
+def test_a_notebook_server_starts_while_the_database_is_away(site):
+    person = Person(site, "patient")
+    with hidden(site.folder / "kernels.sqlite"):
+        assert person.start_server()
+    said = "The notebook server of patient starts with the limits of the Hub's configuration alone"
+    assert said in site.log.read_text()
+    person.stop_server()
+
+
+@contextmanager
+def hidden(path):
+    """Take a file away for a while; who has it open keeps it."""
+    away = path.with_suffix(".away")
+    path.rename(away)
+    try:
+        yield
+    finally:
+        away.rename(path)
 
 
 @pytest.mark.parametrize("version", sorted(VERSIONS))

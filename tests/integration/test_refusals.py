@@ -1,0 +1,297 @@
+"""Every refusal that concerns limits, met on the real path: the gateway's REST API and the own notebook server."""
+
+import asyncio
+import sqlite3
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+
+import pytest
+import requests
+
+from hub_ext.database import Database
+from hub_ext.errors import CASES
+from hub_ext.limits.model import Edit, Subject
+from hub_ext.limits.store import LimitStore
+from tests.processes import service_process, suspended
+from tests.support import wait_for
+
+#: What alice has of her group would be in the way of everything that is larger.
+NO_LIMITS = {"kernels": "unlimited", "memory_mb": "unlimited", "cores": "unlimited"}
+
+
+@dataclass(frozen=True)
+class Row:
+    """Limits of alice, what is different in a kernelspec, and the refusal: its code, words in it, and its numbers."""
+
+    code: str
+    limits: dict
+    spec: dict
+    words: tuple
+    numbers: dict = field(default_factory=dict)
+
+
+ROWS = {
+    "larger than one kernel may be": Row(
+        "over-kernel-limit",
+        {**NO_LIMITS, "driver_memory_mb": 1024},
+        {"driver_memory_mb": 1664},
+        ("Driver memory: it asks for 1664 MB, your limit is 1.0 GB (set for you).", "Choose a smaller kernel"),
+        {"field": "driver_memory_mb", "asked": 1664, "limit": 1024, "source": "user", "unit": "MiB"},
+    ),
+    "more executors than one kernel may have": Row(
+        "over-kernel-limit",
+        {**NO_LIMITS, "executors": 0},
+        {},
+        ("Executors: it asks for 1, you may have none (set for you).",),
+        {"field": "executors", "asked": 1, "limit": 0},
+    ),
+    "more memory than is left": Row(
+        "over-total-limit",
+        {**NO_LIMITS, "memory_mb": 2560},
+        {"driver_memory_mb": 1664},
+        ("takes 3.0 GB in YARN, and your limit leaves 2.5 GB", "a driver of 2.0 GB and an executor of 1.0 GB"),
+        {"field": "memory_mb", "asked": 3072, "limit": 2560, "used": 0, "free": 2560},
+    ),
+    "more cores than are left": Row(
+        "over-total-limit",
+        {**NO_LIMITS, "cores": 1},
+        {},
+        ("takes 2 vcores in YARN, and your limit leaves 1 vcore",),
+        {"field": "cores", "asked": 2, "limit": 1},
+    ),
+    "not one kernel": Row(
+        "too-many-kernels",
+        {**NO_LIMITS, "kernels": 0},
+        {},
+        ("you may have none (set for you)", "Ask for more on the My limits page"),
+        {"field": "kernels", "asked": 1, "limit": 0, "used": 0},
+    ),
+    "a queue that is not permitted": Row(
+        "queue-not-allowed",
+        {**NO_LIMITS, "queues": ("default",)},
+        {},
+        ("runs in queue notebooks, which you may not use", "You may use: default (set for you)."),
+        {"field": "queues", "limit": ["default"]},
+    ),
+    "a queue that does not exist": Row(
+        "unknown-queue",
+        NO_LIMITS,
+        {"queue": "nowhere"},
+        ("runs in queue nowhere, which this cluster does not have", "default, notebooks"),
+        {"asked": "nowhere"},
+    ),
+    "a container larger than the largest": Row(
+        "container-too-large",
+        NO_LIMITS,
+        {"driver_memory_mb": 20_000},
+        ("asks for a driver of 21.5 GB", "the largest container that this cluster gives has 6.0 GB"),
+        {"field": "memory_mb", "asked": 22016, "limit": 6144},
+    ),
+    "more than the whole queue": Row(
+        "queue-too-small",
+        NO_LIMITS,
+        {"executors": 30},
+        ("takes 31.0 GB in YARN", "at most 12.0 GB"),
+        {"asked": 31744, "limit": 12288},
+    ),
+}
+
+
+def set_limits(platform, values, user="alice"):
+    """Give a user values of their own as the administration pages do; None takes them away again."""
+
+    async def apply():
+        database = Database(f"sqlite:///{platform.folder / 'data' / 'remote-kernels.sqlite'}")
+        try:
+            await LimitStore(database).apply([Edit(Subject("user", user), values)], who="test")
+        finally:
+            await database.close()
+
+    with ThreadPoolExecutor(max_workers=1) as pool:  # a browser's test has an event loop of its own
+        pool.submit(asyncio.run, apply()).result()
+
+
+@contextmanager
+def limited(platform, **values):
+    set_limits(platform, values)
+    try:
+        yield
+    finally:
+        set_limits(platform, dict.fromkeys(values))
+
+
+@contextmanager
+def kernelspec(platform, **changes):
+    spec = platform.add_kernelspec("refused", "Refused", **changes)
+    try:
+        yield "refused"
+    finally:
+        spec.remove()
+
+
+def ask_gateway(person, name):
+    return person.client().request("POST", "kernels", json={"name": name})
+
+
+def ask_notebook_server(person, name, way):
+    """Ask as programs do (``kernels``) or as JupyterLab does for a notebook (``sessions``)."""
+    url = person.start_server()
+    token, _ = person.token(f"access:servers!user={person.name}")
+    session = {"path": "refused.ipynb", "type": "notebook", "name": "", "kernel": {"name": name}}
+    return requests.post(
+        f"{person.platform.url}{url.rstrip('/')}/api/{way}",
+        headers={"Authorization": f"token {token}"},
+        json=session if way == "sessions" else {"name": name},
+        timeout=60,
+    )
+
+
+def on_one_line(text):
+    return " ".join(text.split())
+
+
+@pytest.mark.parametrize("row", ROWS.values(), ids=ROWS)
+def test_the_refusal_says_the_numbers_on_every_way(platform, alice, row):
+    before = set(platform.registered())
+    with limited(platform, **row.limits), kernelspec(platform, **row.spec) as name:
+        by_rest = ask_gateway(alice, name)
+        by_server = {way: ask_notebook_server(alice, name, way) for way in ("kernels", "sessions")}
+    body = by_rest.json()
+    status = CASES[row.code].status
+    assert (by_rest.status_code, body["code"]) == (status, row.code), body
+    assert {key: body["numbers"].get(key) for key in row.numbers} == row.numbers
+    for way, answer in by_server.items():
+        assert (answer.status_code, answer.json()["reason"]) == (status, row.code), way
+        assert answer.json()["message"] == body["message"].strip("\n"), way
+    for words in row.words:
+        assert words in on_one_line(body["message"])
+    assert max(len(line) for line in body["message"].splitlines()) <= 80
+    assert "Traceback" not in by_rest.text
+    assert set(platform.registered()) == before
+    assert not platform.running_applications()
+
+
+def test_one_kernel_more_than_allowed_is_refused_until_one_ends(platform, alice):
+    with limited(platform, **{**NO_LIMITS, "kernels": 1}):
+        kernel = alice.start("python_yarn")
+        try:
+            refused = ask_gateway(alice, "python_yarn")
+            assert (refused.status_code, refused.json()["code"]) == (403, "too-many-kernels")
+            assert "you may have at most 1 kernel at the same time (set for you)" in on_one_line(refused.json()["text"])
+            assert "Your 1 kernel: python_yarn 1.0 GB." in refused.json()["details"]
+            numbers = refused.json()["numbers"]
+            assert (numbers["used"], numbers["limit"], numbers["free"]) == (1, 1, 0)
+        finally:
+            kernel.delete()
+        wait_for(lambda: alice.kernels() == [], 30, what="the end of the first")
+        alice.start("python_yarn").delete()
+
+
+def node_resource(platform, node, memory_mb):
+    """Change what a node offers, as a Hadoop administrator can while it runs."""
+    answer = requests.post(
+        f"http://127.0.0.1:{platform.ports.rm_web}/ws/v1/cluster/nodes/{node['id']}/resource",
+        params={"user.name": "root"},
+        json={"resource": {"memory": memory_mb, "vCores": node["totalResource"]["vCores"]}, "overCommitTimeout": -1},
+        timeout=30,
+    )
+    assert answer.ok, answer.text
+
+
+def test_a_driver_larger_than_every_node_is_refused_although_the_largest_container_would_do(platform, alice):
+    nodes = platform.rm("/nodes")["nodes"]["node"]
+    with limited(platform, **NO_LIMITS), kernelspec(platform, driver_memory_mb=3712) as name:
+        try:
+            for node in nodes:
+                node_resource(platform, node, 3072)
+
+            def refused():
+                answer = ask_gateway(alice, name)
+                if answer.ok:
+                    alice.client().request("DELETE", f"kernels/{answer.json()['id']}")
+                return answer if answer.status_code == 409 else None
+
+            answer = wait_for(refused, 30, what="the refusal once the gateway knows")
+        finally:
+            for node in nodes:
+                node_resource(platform, node, node["totalResource"]["memory"])
+    assert answer.json()["code"] == "node-too-small"
+    assert "the largest working node has 3.0 GB" in on_one_line(answer.json()["text"])
+    assert (answer.json()["numbers"]["asked"], answer.json()["numbers"]["limit"]) == (4096, 3072)
+
+
+def test_without_the_database_nothing_starts_and_the_notebook_server_says_why(platform, alice):
+    url = alice.start_server()
+    path = platform.folder / "data" / "remote-kernels.sqlite"
+    with closing(sqlite3.connect(path, isolation_level=None, timeout=30)) as connection:
+        connection.execute("begin immediate")
+        try:
+            answers = [ask_gateway(alice, "python_yarn").json(), ask_notebook_server(alice, "python_yarn", "sessions")]
+        finally:
+            connection.execute("rollback")
+    assert url
+    assert answers[0]["code"] == "database-unreachable"
+    assert (answers[1].status_code, answers[1].json()["reason"]) == (503, "database-unreachable")
+    assert "Running kernels go on." in answers[1].json()["message"]
+    assert not platform.running_applications()
+
+
+def test_without_knowledge_of_the_cluster_nothing_starts(platform, alice):
+    """Fail closed, once what is known of the cluster is too old."""
+    with suspended(service_process(platform, "hadoop_edge")):
+
+        def refused():
+            answer = ask_gateway(alice, "python_yarn")
+            if answer.ok:
+                alice.client().request("DELETE", f"kernels/{answer.json()['id']}")
+                return None
+            return answer
+
+        answer = wait_for(refused, 150, every=2, what="the refusal once the cluster's state is too old")
+    assert (answer.status_code, answer.json()["code"]) == (503, "cluster-unreachable")
+    assert answer.json()["remedy"]
+    wait_for(lambda: edge_is_back(platform), 30, what="the edge service's return")
+
+
+def edge_is_back(platform):
+    checks = requests.get(f"{platform.gateway}/health", timeout=30).json()["checks"]
+    return all(check["ok"] for check in checks if check["name"] == "edge")
+
+
+def test_a_full_queue_makes_a_kernel_wait_and_the_page_says_so(platform, alice):
+    """Another user holds all the room there is; the start waits in YARN and comes when there is room again."""
+    set_limits(platform, NO_LIMITS, "bob")
+    spec = platform.add_kernelspec("holder", "Holder", driver_memory_mb=5760, executors=1, executor_memory_mb=5760)
+    bob = platform.person("bob")
+    try:
+        holder = bob.start("holder")
+        wait_for(lambda: platform.rm("/metrics")["clusterMetrics"]["availableMB"] < 1024, 60, what="a full cluster")
+        with ThreadPoolExecutor(max_workers=1) as pool:
+            waiting = pool.submit(alice.start, "python_yarn")
+            page = wait_for(lambda: says_waiting(alice), 60, what="the page that says it waits")
+            assert "waiting for room" in page.lower()
+            holder.delete()
+            kernel = waiting.result(timeout=120)
+        assert kernel.run("print(6 * 7)").strip() == "42"
+        kernel.delete()
+    finally:
+        set_limits(platform, dict.fromkeys(NO_LIMITS), "bob")
+        spec.remove()
+
+
+def says_waiting(person):
+    page = person.session.get(f"{person.platform.url}/services/portal/my-kernels", timeout=60).text
+    return page if "waiting for room" in page.lower() else None
+
+
+def test_what_is_refused_is_counted_by_its_reason(platform, alice):
+    def refusals():
+        text = requests.get(f"{platform.gateway}/metrics", timeout=30).text
+        lines = [line for line in text.splitlines() if "too-many-kernels" in line and not line.startswith("#")]
+        return sum(float(line.rsplit(" ", 1)[1]) for line in lines if "_created" not in line)
+
+    before = refusals()
+    with limited(platform, kernels=0):
+        assert ask_gateway(alice, "python_yarn").status_code == 403
+    assert refusals() == before + 1
