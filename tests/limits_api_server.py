@@ -12,8 +12,10 @@ from tornado.testing import bind_unused_port
 from hub_ext.cluster import ClusterState
 from hub_ext.database import Kernel, Person
 from hub_ext.errors import PublicError
+from hub_ext.limits.requests import RequestStore
 from hub_gateway.handlers.base import Parts
 from hub_gateway.handlers.limits import limits_handlers
+from hub_gateway.limits_api.api import limits_api
 
 ACCESS = "access:services!service=gateway"
 LIMITS = "custom:limits:admin"
@@ -48,7 +50,7 @@ class TokenHandler(web.RequestHandler):
 class Server:
     """Both servers, on free ports."""
 
-    def __init__(self, make_api, *, maximum_body_bytes=1024 * 1024):
+    def __init__(self, database, store, *, maximum_body_bytes=1024 * 1024):
         #: What the edge service would say; an error for one that does not answer.
         self.cluster = ClusterState()
         self._servers = []
@@ -64,7 +66,8 @@ class Server:
             connect_timeout=5,
             sockets=None,
         )
-        self.api = make_api(self.current_cluster, self.display_names)
+        requests = RequestStore(database, store)
+        self.api = limits_api(database, store, requests, cluster=self.current_cluster, display_names=self.display_names)
         self.port = self._listen(limits_handlers("/services/gateway/", parts, self.api))
         self.base = f"http://127.0.0.1:{self.port}/services/gateway/limits"
 

@@ -37,9 +37,12 @@ from .handlers.kernels import (
     RestartHandler,
 )
 from .handlers.kernelspecs import KernelspecHandler, KernelspecsHandler, ResourceHandler
+from .handlers.limits import limits_handlers
 from .hub import groups_of_users, notebook_servers
 from .leases import Leases
 from .lifecycle import Books, Lifecycle, Settings
+from .limits_api.api import limits_api
+from .limits_api.display_names import DisplayNames
 from .limits_view import LimitsView
 from .people_notes import PeopleNotes
 from .registry import Registry
@@ -203,6 +206,10 @@ class HubGateway(Service):
         )
         self.notes = PeopleNotes(self.people, self._users)
         self.sockets = Sockets()
+        names = DisplayNames(self.upstream)
+        self.limits_api = limits_api(
+            self.database, self.store, self.requests, cluster=self.cluster.state, display_names=names.all
+        )
 
     @property
     def lease(self) -> float:
@@ -244,6 +251,7 @@ class HubGateway(Service):
             (f"{user}/api/ended-kernels", EndedKernelsHandler, base),
             (f"{user}/api/sessions(?:/.*)?", ClosedHandler, base),
             (f"{self.prefix}admin/api/kernels", AllKernelsHandler, base),
+            *limits_handlers(self.prefix, base["parts"], self.limits_api),
             (f"{self.prefix}health", HealthHandler, {"checks": self.checks()}),
             (f"{self.prefix}metrics", MetricsHandler),
         ]

@@ -10,7 +10,6 @@ import yaml
 from hub_ext.cluster import ClusterState
 from hub_ext.database import Database, upgrade
 from hub_ext.limits.store import Configured, Edit, LimitStore, Subject
-from hub_gateway.limits_api.api import limits_api
 from tests.limits_api_server import Server, add_kernel, add_person
 
 
@@ -30,7 +29,7 @@ def store(database):
 
 @pytest.fixture
 async def api(database, store):
-    server = Server(lambda cluster, names: limits_api(database, store, cluster=cluster, display_names=names))
+    server = Server(database, store)
     await add_person(database, "alice", "analytics")
     await add_person(database, "bob")
     yield server

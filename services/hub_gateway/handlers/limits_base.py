@@ -37,9 +37,12 @@ def operation(summary: str, answer: Any, **more: Any) -> Callable[[Callable[...,
 class LimitsHandler(GatewayHandler):
     """Checks rights and requests as the called method's `Operation` says, and writes what it returns."""
 
-    def initialize(self, parts: Parts, limits: LimitsApi) -> None:
+    limits: LimitsApi
+
+    def initialize(self, parts: Parts, limits: LimitsApi | None = None) -> None:
         super().initialize(parts)
-        self.limits = limits
+        if limits is not None:
+            self.limits = limits
 
     def authorize(self) -> None:
         """Ask the called operation who may call it; a method without one is refused as everywhere."""

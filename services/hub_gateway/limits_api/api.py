@@ -28,13 +28,15 @@ class LimitsApi:
     mine: Mine
 
 
-def limits_api(database: Database, store: LimitStore, *, cluster: Cluster, display_names: DisplayNames) -> LimitsApi:
+def limits_api(
+    database: Database, store: LimitStore, requests: RequestStore, *, cluster: Cluster, display_names: DisplayNames
+) -> LimitsApi:
     """Make the API's domain.
 
     Parameters
     ----------
-    database, store
-        Where limits are kept.
+    database, store, requests
+        Where limits and requests for more are kept.
     cluster : callable
         Gives the cluster's state, or raises `PublicError`.
     display_names : callable
@@ -47,6 +49,6 @@ def limits_api(database: Database, store: LimitStore, *, cluster: Cluster, displ
         reading=reading,
         changing=Changing(state, store, adviser),
         history=History(store),
-        wishes=Wishes(state, RequestStore(database, store)),
+        wishes=Wishes(state, requests),
         mine=Mine(state, reading, cluster),
     )
