@@ -2,10 +2,9 @@
 
 from dataclasses import dataclass
 
+from hub_ext.database import Database
 from hub_ext.limits.requests import RequestStore
 from hub_ext.limits.store import LimitStore
-
-from hub_ext.database import Database
 
 from ..registry import Registry
 from .advice import Adviser, Cluster
