@@ -28,18 +28,18 @@ def empty_postgres_url(postgres):
 
 
 @pytest.fixture(scope="session")
-def postgres_template(postgres):
+def migrated_postgres(postgres):
+    """The name of a PostgreSQL database with an up-to-date schema, for one test after the other."""
     name = postgres.create()
     upgrade(postgres.url(name))
     return name
 
 
 @pytest.fixture
-def postgres_url(postgres, postgres_template):
-    """The address of a PostgreSQL database with an up-to-date schema."""
-    name = postgres.create(postgres_template)
-    yield postgres.url(name)
-    postgres.drop(name)
+def postgres_url(postgres, migrated_postgres):
+    """The address of a PostgreSQL database with an up-to-date schema and no rows."""
+    postgres.empty(migrated_postgres)
+    return postgres.url(migrated_postgres)
 
 
 @pytest.fixture(scope="session")

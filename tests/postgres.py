@@ -15,6 +15,8 @@ from pathlib import Path
 
 import asyncpg
 
+from hub_ext.database import Base
+
 #: PostgreSQL does not run as root; this account is on every machine.
 UNPRIVILEGED = "nobody"
 #: Durability costs time, and after these tests nobody needs the data.
@@ -90,6 +92,12 @@ class Postgres:
     def drop(self, name):
         self._run(f"DROP DATABASE {name} WITH (FORCE)")
 
+    def empty(self, name):
+        """End everybody's work in a database and remove all rows: ten times faster than making another one."""
+        self._run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1", arguments=(name,))
+        tables = ", ".join(f'"{table}"' for table in Base.metadata.tables)
+        self._run(f"TRUNCATE {tables} RESTART IDENTITY", name)
+
     def url(self, name):
         return f"postgresql://tests@127.0.0.1:{self.port}/{name}"
 
@@ -98,11 +106,11 @@ class Postgres:
         how = {"stdin": subprocess.DEVNULL, "cwd": "/", "env": environment}
         return {**how, "user": self._user, "group": pwd.getpwnam(self._user).pw_gid} if self._user else how
 
-    def _run(self, statement):
+    def _run(self, statement, database="postgres", arguments=()):
         async def run():
-            connection = await asyncpg.connect(self.url("postgres"), timeout=10)
+            connection = await asyncpg.connect(self.url(database), timeout=10)
             try:
-                await connection.execute(statement)
+                await connection.execute(statement, *arguments)
             finally:
                 await connection.close()
 

@@ -33,9 +33,14 @@ def chunks(items: Iterable[T], size: int = CHUNK) -> Iterator[list[T]]:
         yield chunk
 
 
-async def values_of(session: AsyncSession, subjects: Collection[Subject] | None = None) -> Stored:
-    """Return the values in the table, also those whose time is over: of `subjects`, or of all."""
-    return await _values(session, _conditions(LimitValue, subjects))
+async def values_of(
+    session: AsyncSession, subjects: Collection[Subject] | None = None, *, skip_unreadable: bool = False
+) -> Stored:
+    """Return the values in the table, also those whose time is over: of `subjects`, or of all.
+
+    Who is about to replace values may skip those that make no sense.
+    """
+    return await _values(session, _conditions(LimitValue, subjects), skip_unreadable)
 
 
 async def ended_values(session: AsyncSession, now: datetime) -> Stored:
@@ -111,13 +116,19 @@ def unreadable(reason: object) -> PublicError:
     )
 
 
-async def _values(session: AsyncSession, conditions: Iterable[ColumnElement[bool]]) -> Stored:
+async def _values(
+    session: AsyncSession, conditions: Iterable[ColumnElement[bool]], skip_unreadable: bool = False
+) -> Stored:
     found: Stored = defaultdict(dict)
     columns = (LimitValue.scope, LimitValue.name, LimitValue.field)
     for condition in conditions:
         query = select(*columns, LimitValue.value, LimitValue.until, LimitValue.value_after).where(condition)
         for scope, name, field, value, until, after in await session.execute(query):
-            found[_subject(scope, name)][field] = _own(scope, name, field, value, until, after)
+            try:
+                found[_subject(scope, name)][field] = OwnValue(checked(field, value), until, checked(field, after))
+            except ValueError as error:
+                if not skip_unreadable:
+                    raise unreadable(f"In the table, of {_subject(scope, name)}: {error}") from error
     return dict(found)
 
 
@@ -135,13 +146,6 @@ def _conditions(table: Any, subjects: Collection[Subject] | None) -> Iterator[Co
 
 def _subject(scope: Any, name: str) -> Subject:
     return Subject(scope, name)
-
-
-def _own(scope: str, name: str, field: str, value: Any, until: datetime | None, after: Any) -> OwnValue:
-    try:
-        return OwnValue(checked(field, value), until, checked(field, after))
-    except ValueError as error:
-        raise unreadable(f"In the table, of {scope} {name}: {error}") from error
 
 
 @lru_cache(maxsize=4)

@@ -257,9 +257,9 @@ class LimitStore:
         revisions = await revisions_of(session, subjects)
         for edit in edits:
             await _check_revision(session, edit, revisions.get(edit.subject, 0))
-        current = await values_of(session, subjects)
+        current = await values_of(session, subjects, skip_unreadable=True)
         if await self._end(session, current):
-            current = await values_of(session, subjects)
+            current = await values_of(session, subjects, skip_unreadable=True)
         plan = planned(edits, current)
         if not plan.lines:
             return ""
