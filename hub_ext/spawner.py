@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from jupyterhub.spawner import SimpleLocalProcessSpawner
-from tornado import web
 from traitlets import Bool, Callable, Dict, Float, Int, Unicode, Union
 from traitlets import default as default_of
 from traitlets.config import Configurable
@@ -21,6 +20,7 @@ from .limits import ResolvedLimit
 from .limits.model import AllLimits, Configured
 from .limits.resolve import as_json, number
 from .names import cluster_user
+from .spawn_refusals import limits_unreadable, no_gateway, spawn_refusal
 
 try:
     from kubespawner import KubeSpawner
@@ -172,7 +172,7 @@ class RemoteKernelMixin(Configurable):
             address = await _within(address, self.resolve_timeout)
         if not isinstance(address, str) or not address.startswith(("http://", "https://")):
             self.log.error("RemoteKernelMixin.gateway_url gave %r, not an http(s) address", address)
-            raise _no_gateway("its address is not configured correctly")
+            raise no_gateway("its address is not configured correctly")
         return f"{address.rstrip('/')}/user/{quote(self.user.name, safe='')}"
 
     async def _resolve_limits(self) -> dict[str, ResolvedLimit]:
@@ -182,7 +182,7 @@ class RemoteKernelMixin(Configurable):
             configured.check()
         except (AttributeError, ValueError) as error:
             self.log.error("A limit can't be read: %s", error)
-            raise _limits_unreadable(error) from error
+            raise limits_unreadable(error) from error
         if self.database_url:
             try:
                 return await stored_limits(self.database_url, self.user.name, groups, configured, self.database_timeout)
@@ -259,43 +259,11 @@ def gateway_environment(gateway: str, token: str, timeout: float) -> dict[str, s
     }
 
 
-def spawn_refusal(error: PublicError) -> web.HTTPError:
-    """Turn a refusal into what JupyterHub shows to the person, on version 6 and on 5."""
-    text = str(error)
-    try:
-        from jupyterhub.spawner import SpawnException
-    except ImportError:  # JupyterHub 5
-        refusal = web.HTTPError(error.status, "%s", text, reason=error.code)
-    else:
-        refusal = SpawnException(text, reason=error.code, status_code=error.status)
-    refusal.jupyterhub_message = text  # type: ignore[attr-defined]  # the Hub reads it from any exception
-    return refusal
-
-
 async def _within(address: Awaitable[Any], seconds: float) -> Any:
     try:
         return await asyncio.wait_for(asyncio.ensure_future(address), seconds)
     except (TimeoutError, asyncio.TimeoutError) as error:
-        raise _no_gateway(f"its address was not found within {seconds:g} seconds") from error
-
-
-def _limits_unreadable(reason: Exception) -> PublicError:
-    return PublicError(
-        "limits-unreadable",
-        "Your limits are not configured correctly.",
-        details=[str(reason)],
-        remedy="Tell your Hub administrator.",
-    )
-
-
-def _no_gateway(reason: str) -> PublicError:
-    return PublicError(
-        "no-gateway",
-        "Your notebook server can't be given a gateway to the Hadoop cluster.",
-        details=[f"Reason: {reason}."],
-        remedy="Tell your Hub administrator.",
-        status=503,
-    )
+        raise no_gateway(f"its address was not found within {seconds:g} seconds") from error
 
 
 def _lowest(given: float | None, ceiling: float) -> float:

@@ -16,7 +16,8 @@ from traitlets.config import Config
 from hub_ext import hub_limits
 from hub_ext.database import Database, LimitValue, upgrade
 from hub_ext.errors import PublicError
-from hub_ext.spawner import RemoteKernelKubeSpawner, RemoteKernelLocalSpawner, spawn_refusal
+from hub_ext.spawn_refusals import spawn_refusal
+from hub_ext.spawner import RemoteKernelKubeSpawner, RemoteKernelLocalSpawner
 
 KUBECONFIG = """
 apiVersion: v1
