@@ -56,7 +56,14 @@ c.Spawner.args = [
 
 # --- Limits ---------------------------------------------------------------------------------------------------------
 
-c.RemoteKernelMixin.default_limits = {"kernels": 3, "memory_mb": 6144, "cores": 6, "server_memory_mb": 1024}
+# The ground: what administrators set on the pages "User limits" lies over it, field by field.
+c.RemoteKernelMixin.default_limits = {
+    "kernels": 3,
+    "memory_mb": 6144,
+    "cores": 6,
+    "idle_timeout": 3600,
+    "server_memory_mb": 1024,
+}
 c.RemoteKernelMixin.group_limits = {"analytics": {"kernels": 4, "memory_mb": 8192}}
 
 # --- Remote kernels -------------------------------------------------------------------------------------------------

@@ -186,7 +186,7 @@ def _java(layout: Layout, heap_mb: int) -> list[str]:
     ]
 
 
-def enterprise_gateway_command(layout: Layout, ports: Ports, cull_idle_seconds: int = 3600) -> list[str]:
+def enterprise_gateway_command(layout: Layout, ports: Ports, cull_idle_seconds: int = 0) -> list[str]:
     """Return Enterprise Gateway's argument list.
 
     Parameters
@@ -194,7 +194,8 @@ def enterprise_gateway_command(layout: Layout, ports: Ports, cull_idle_seconds: 
     layout, ports
         Where things are; the ports are handed over in the environment.
     cull_idle_seconds : int
-        A kernel that no client is connected to and that ran nothing for so long is stopped; 0 switches that off.
+        A kernel that no client is connected to and that ran nothing for so long is stopped. 0 switches that off: the
+        gateway stops idle kernels by their owners' limits, with notice.
     """
     del ports
     return [
