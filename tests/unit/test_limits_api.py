@@ -267,7 +267,7 @@ async def test_everyone_sees_their_own_limits_and_nobody_elses(api):
     mine = await api.good("GET", "my", caller="alice")
     assert (mine["user"], mine["used"]["kernels"], mine["most_restrictive"]) == ("alice", 0, False)
     assert (await api.good("GET", "users/alice", caller="alice"))["name"] == "alice"
-    assert (await api.good("GET", "users/new", caller="new"))["groups"] == []
+    assert (await api.good("GET", "users/new", caller="new"))["groups"] == ["analytics"]
     assert await api.refused("GET", "users/bob", caller="alice") == (403, "not-a-limits-admin")
 
 

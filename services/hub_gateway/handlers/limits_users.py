@@ -18,7 +18,8 @@ class UserHandler(LimitsHandler):
         errors=("no-such-subject",),
     )
     async def get(self, name: str) -> answers.UserDetail:
-        return await self.limits.reading.user(name, is_caller=self.identity.is_user and name == self.identity.name)
+        is_caller = self.identity.is_user and name == self.identity.name
+        return await self.limits.reading.user(name, self.identity.groups if is_caller else None)
 
     @operation(
         "Change a user's own values.",

@@ -24,11 +24,11 @@ class Mine:
         Parameters
         ----------
         groups : collection of str
-            As the Hub tells them with the token; where it tells none, those that are known count.
+            As the Hub tells them with the token: what counts when this person starts a kernel.
         """
         table = await self._state.table()
         known = table.member(user) or Member(user)
-        member = Member(user, tuple(groups) or known.groups, known.last_kernel_at)
+        member = Member(user, tuple(groups), known.last_kernel_at)
         limits = table.limits(member)
         kernels = await self._reading.kernels(user)
         largest, cluster_error = None, ""

@@ -13,8 +13,10 @@ from hub_ext.errors import CASES
 
 from .answers import Problem
 from .operations import PATH_WORDS, YAML, Operation
+from .types import FILE_SCHEMA
 
 SCHEMAS = "#/components/schemas/"
+FILE = "LimitsFile"
 RIGHTS = {
     "any": "For everyone who is logged in.",
     "self": "For the user themselves, and with the scope custom:limits:admin for everyone's.",
@@ -72,8 +74,7 @@ def _schemas(routes: list[Route]) -> dict[str, Any]:
     models: list[Any] = [(model, "validation") for model in sorted(asked, key=str)]
     models += [(model, "serialization") for model in sorted(given | {Problem}, key=str)]
     _, made = models_json_schema(models, ref_template=SCHEMAS + "{model}")
-    schemas: dict[str, Any] = made["$defs"]
-    return schemas
+    return {**made["$defs"], FILE: FILE_SCHEMA}
 
 
 def _model(kind: Any) -> type[BaseModel] | None:
@@ -129,7 +130,7 @@ def _success(operation: Operation) -> dict[str, Any]:
 
 def _content(kind: Any) -> dict[str, Any]:
     if kind is str:
-        return {YAML: {"schema": {"type": "string"}}}
+        return {YAML: {"schema": {"$ref": f"{SCHEMAS}{FILE}"}}}
     model = _model(kind)
     schema = {"$ref": SCHEMAS + model.__name__} if model else {"type": "object"}
     return {"application/json": {"schema": schema}}

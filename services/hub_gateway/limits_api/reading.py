@@ -1,7 +1,8 @@
 """What is asked without changing anything: users, groups, the default, what a change would mean."""
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from dataclasses import replace
 
 from hub_ext.database import Kernel
 from hub_ext.errors import PublicError
@@ -50,10 +51,12 @@ class Reading:
             per_page=query.per_page,
         )
 
-    async def user(self, name: str, *, is_caller: bool) -> UserDetail:
-        """Return one user; the caller is there even when nothing is known of them yet."""
+    async def user(self, name: str, groups: Collection[str] | None = None) -> UserDetail:
+        """Return one user; with their `groups`, as callers themselves have them, also one who is new."""
         table = await self._state.table()
-        member = table.member(name) or (Member(name) if is_caller else None)
+        member = table.member(name)
+        if groups is not None:
+            member = replace(member or Member(name), groups=tuple(groups))
         if member is None:
             raise unknown(Subject("user", name))
         kernels = await self.kernels(name)

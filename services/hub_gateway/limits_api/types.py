@@ -67,19 +67,17 @@ def _value_schema(name: str) -> dict[str, Any]:
     }
 
 
+VALUES_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "properties": {name: _value_schema(name) for name in FIELDS},
+    "additionalProperties": False,
+}
 #: Field to value; null removes the own value, so that the field is inherited.
 Values = Annotated[
     dict[str, Any],
     Field(min_length=1),
     AfterValidator(_values),
-    WithJsonSchema(
-        {
-            "type": "object",
-            "properties": {name: _value_schema(name) for name in FIELDS},
-            "additionalProperties": False,
-            "minProperties": 1,
-        }
-    ),
+    WithJsonSchema({**VALUES_SCHEMA, "minProperties": 1}),
 ]
 FieldName = Annotated[str, AfterValidator(_field_name), WithJsonSchema({"type": "string", "enum": list(FIELDS)})]
 #: The same, or empty for "any".
@@ -114,3 +112,26 @@ class Answer(BaseModel):
     """What a client gets."""
 
     model_config = ConfigDict(frozen=True)
+
+
+def _in_file(schema: dict[str, Any]) -> dict[str, Any]:
+    """Allow a value with an end beside the plain one."""
+    until = {"type": "string", "description": "When it ends, with its time zone."}
+    granted = {
+        "type": "object",
+        "properties": {"value": schema, "until": until, "afterwards": schema},
+        "required": ["value", "until"],
+        "additionalProperties": False,
+    }
+    return {"anyOf": [schema, granted]}
+
+
+_OF_ONE = {**VALUES_SCHEMA, "properties": {name: _in_file(_value_schema(name)) for name in FIELDS}}
+_OF_MANY = {"type": "object", "additionalProperties": _OF_ONE}
+#: What the YAML file of `hub_ext.limits.yaml_io` has in it.
+FILE_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "properties": {"default": _OF_ONE, "groups": _OF_MANY, "users": _OF_MANY},
+    "additionalProperties": False,
+    "description": "All own values: of the default, and of groups and users by name.",
+}
