@@ -118,7 +118,9 @@ def rm_nodes(platform):
         return 0
 
 
-def test_without_the_edge_kernels_start_and_stop_and_the_pages_say_it(platform, alice):
+def test_without_the_edge_kernels_run_and_stop_and_the_pages_say_it(platform, alice):
+    """None starts: see test_admission.py."""
+    kernel = alice.start("python_yarn")
     says = "The edge service of the Hadoop cluster does not answer."
     with suspended(service_process(platform, "hadoop_edge")):
         health = requests.get(f"{platform.gateway}/health", timeout=30)
@@ -128,7 +130,6 @@ def test_without_the_edge_kernels_start_and_stop_and_the_pages_say_it(platform, 
             answer = alice.session.get(f"{platform.url}/services/portal/{page}", timeout=60)
             assert answer.status_code == 200
             assert says in answer.text, page
-        kernel = alice.start("python_yarn")
         assert kernel.run("print(6 * 7)").strip() == "42"
         # Enterprise Gateway ends the kernel; the edge, which would make sure of it, is waited for and not missed.
         assert kernel.delete() < 30
@@ -142,14 +143,22 @@ def test_without_the_edge_kernels_start_and_stop_and_the_pages_say_it(platform, 
 
 
 def test_a_database_that_does_not_answer_is_said_and_nothing_starts(platform, alice):
-    """Somebody holds the write lock for longer than the gateway waits."""
+    """Somebody holds the write lock for longer than the gateway waits; reading goes on."""
     token, _ = alice.token()
+    running = alice.start("python_yarn")
     before = set(platform.registered())
     path = platform.folder / "data" / "remote-kernels.sqlite"
     with closing(sqlite3.connect(path, isolation_level=None, timeout=30)) as connection:
         connection.execute("begin immediate")
+        began = time.monotonic()
+        assert [one["id"] for one in alice.kernels()] == [running.kernel_id]
+        for path in ("kernelspecs", "ended-kernels"):
+            url = f"{platform.gateway}/user/alice/api/{path}"
+            assert requests.get(url, headers=bearer(token), timeout=30).status_code == 200
+        assert time.monotonic() - began < 5
         answer = post_start(platform, token)
         connection.execute("rollback")
+    running.delete()
     assert (answer.status_code, answer.json()["code"]) == (503, "database-unreachable")
     assert answer.json()["text"] == "The database of the remote kernels does not answer."
     assert "sqlite" not in answer.text.lower()
