@@ -1,8 +1,6 @@
 """The gateway as a service: settings, URL table, start and stop."""
 
 import asyncio
-import json
-import os
 from typing import Any
 
 from jupyterhub.services.auth import HubAuth
@@ -22,9 +20,10 @@ from hub_ext.sizes import MINIMUM_OVERHEAD_MB, OVERHEAD_FACTOR
 from hub_ext.web.health import Check, HealthHandler, MetricsHandler
 from hub_ext.web.service import Service
 
-from .caretaker import KEEP_ENDED_DAYS, Caretaker, Chore, Orphans, every, reconciler_pause
+from .caretaker import Caretaker, Chore, every
+from .chores import Pace, chores
 from .cluster_view import ClusterView
-from .culler import Culler
+from .configured import configured, from_environment
 from .environment import reserved
 from .handlers.base import ClosedHandler, Parts, VersionHandler
 from .handlers.channels import ChannelsHandler
@@ -46,7 +45,6 @@ from .limits_api.display_names import DisplayNames
 from .limits_view import LimitsView
 from .people_notes import PeopleNotes
 from .registry import Registry
-from .repairs import Reconciler
 from .sockets import Sockets
 from .upstream import EnterpriseGateway
 
@@ -164,10 +162,7 @@ class HubGateway(Service):
 
     @default("configured_limits")
     def _default_configured_limits(self) -> dict[str, Any]:
-        try:
-            return dict(json.loads(os.environ.get(VARIABLE) or "{}"))
-        except (ValueError, TypeError) as error:
-            raise SystemExit(f"HubGateway: the variable {VARIABLE} is not a JSON object.") from error
+        return from_environment()
 
     @validate("allowed_env")
     def _check_allowed_env(self, proposal: Any) -> list[str]:
@@ -208,7 +203,12 @@ class HubGateway(Service):
         self.sockets = Sockets()
         names = DisplayNames(self.upstream)
         self.limits_api = limits_api(
-            self.database, self.store, self.requests, cluster=self.cluster.state, display_names=names.all
+            self.database,
+            self.store,
+            self.requests,
+            cluster=self.cluster.state,
+            display_names=names.all,
+            overhead=(self.spark_overhead_factor, self.spark_minimum_overhead_mb),
         )
 
     @property
@@ -284,16 +284,8 @@ class HubGateway(Service):
 
     async def _keep_configured_limits(self) -> None:
         """Tell the other services what the Hub's configuration gives."""
-        given = self.configured_limits
         try:
-            await self.store.configure(
-                Configured(
-                    default=given.get("default") or {},
-                    groups=given.get("groups") or {},
-                    users=given.get("users") or {},
-                    most_restrictive_group=bool(given.get("most_restrictive_group")),
-                )
-            )
+            await self.store.configure(Configured(**configured(self.configured_limits)))
         except ValueError as error:
             raise SystemExit(f"HubGateway.configured_limits: {error}") from error
         except PublicError as error:
@@ -301,28 +293,17 @@ class HubGateway(Service):
 
     def chores(self) -> list[Chore]:
         """Return what is done again and again."""
-        reconciler = Reconciler(
-            self.books,
-            self.lifecycle,
-            self.upstream,
-            self.edge,
-            grace=self.missing_grace,
-            user_domain=self.user_domain,
+        pace = Pace(
+            interval=self.caretaker_interval,
+            missing_grace=self.missing_grace,
+            dead_server_grace=self.dead_server_grace,
+            cull_notice=self.cull_notice,
+            people_interval=self.people_interval,
         )
-        orphans = Orphans(self.registry, self.lifecycle, self._servers, grace=self.dead_server_grace)
-        culler = Culler(self.registry, self.lifecycle, self.limits, self.upstream, notice=self.cull_notice)
-        pause = every(self.caretaker_interval)
-
-        async def forget() -> None:
-            await self.registry.forget_ended(KEEP_ENDED_DAYS)
-
         return [
-            Chore("reconcile", reconciler.reconcile, reconciler_pause(self.registry, self.caretaker_interval)),
-            Chore("end orphans", orphans.end, pause),
-            Chore("cull", culler.cull, pause),
-            Chore("end grants", self.store.end_grants, pause),
-            Chore("forget", forget, pause),
-            Chore("people", self.notes.sync, every(self.people_interval)),
+            *chores(self.books, self.lifecycle, self.upstream, self.edge, self._servers, self.user_domain, pace),
+            Chore("end grants", self.store.end_grants, every(pace.interval)),
+            Chore("people", self.notes.sync, every(pace.people_interval)),
         ]
 
     async def stopping(self) -> None:

@@ -7,8 +7,9 @@ from urllib.parse import quote
 import pytest
 import yaml
 
-from hub_ext.cluster import ClusterState
+from hub_ext.cluster import ClusterState, Node
 from hub_ext.database import Database, upgrade
+from hub_ext.edge import unreachable
 from hub_ext.limits.store import Configured, Edit, LimitStore, Subject
 from tests.limits_api_server import Server, add_kernel, add_person
 
@@ -137,8 +138,6 @@ async def test_a_limit_above_the_cluster_is_a_consequence_only_while_the_cluster
         as_of=datetime.now(timezone.utc), stale=False, memory_total_mb=8192, vcores_total=8, nodes_total=1
     )
     assert (await api.refused("PATCH", "users/alice", change(memory_mb=9000)))[0] == 409
-    from hub_ext.edge import unreachable
-
     api.cluster = unreachable()
     await api.good("PATCH", "users/alice", change(memory_mb=9000))
 
@@ -229,7 +228,7 @@ async def test_a_file_goes_out_and_in_again(api):
     other = text.replace("64000", "32000")
     told = await api.good("POST", "import", other)
     assert (len(told["changes"]), told["batch"]) == (1, None)
-    assert (await api.good("GET", "default"))["limits" if False else "own_values"]["memory_mb"]["value"] == 64000
+    assert (await api.good("GET", "default"))["own_values"]["memory_mb"]["value"] == 64000
     assert (await api.good("POST", "import?dry_run=false", other))["batch"]
     assert (await api.good("GET", "default"))["own_values"]["memory_mb"]["value"] == 32000
     assert (await api.refused("POST", "import", "default: {kernels: -1}"))[1] == "limits-invalid"
@@ -269,6 +268,27 @@ async def test_everyone_sees_their_own_limits_and_nobody_elses(api):
     assert (await api.good("GET", "users/alice", caller="alice"))["name"] == "alice"
     assert (await api.good("GET", "users/new", caller="new"))["groups"] == ["analytics"]
     assert await api.refused("GET", "users/bob", caller="alice") == (403, "not-a-limits-admin")
+
+
+async def test_the_largest_kernel_is_told_while_the_cluster_is_known(api, database):
+    api.cluster = ClusterState(
+        as_of=datetime.now(timezone.utc),
+        stale=False,
+        memory_total_mb=8192,
+        vcores_total=8,
+        maximum_allocation_mb=4096,
+        maximum_allocation_vcores=4,
+        nodes=(Node(id="n1", host="n1", state="RUNNING", memory_total_mb=8192, vcores_total=8),),
+    )
+    await add_kernel(database, "1", "alice", 1024, 1)
+    await api.good("PATCH", "users/alice", change(memory_mb=3072))
+    largest = (await api.good("GET", "my", caller="alice"))["largest"]
+    assert largest["memory_mb"] == 2048
+    assert [bound["field"] for bound in largest["bound_by"] if bound["field"]] == ["memory_mb"]
+    api.cluster = unreachable()
+    mine = await api.good("GET", "my", caller="alice")
+    assert (mine["largest"], mine["used"]["kernels"]) == (None, 1)
+    assert "edge service" in mine["cluster_error"]
 
 
 READS = ["users", "users/bob", "groups", "groups/analytics", "default", "history", "export", "requests"]

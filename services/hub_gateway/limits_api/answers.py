@@ -231,14 +231,15 @@ class RequestsAnswer(Answer):
 
 
 class Bound(Answer):
-    """Something that keeps the largest kernel from being larger."""
+    """Something that keeps the largest kernel from being larger: a limit's field, or what of the cluster."""
 
-    what: str
     text: str
+    field: str = ""
+    what: str = ""
 
 
 class Largest(Answer):
-    """The largest kernel that could be started now."""
+    """The largest kernel that could be started now; a driver of 0 MiB: none could."""
 
     driver_memory_mb: int
     driver_cores: int
@@ -247,6 +248,7 @@ class Largest(Answer):
     executor_cores: int
     memory_mb: int
     cores: int
+    queue: str | None
     bound_by: list[Bound]
     text: str
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from hub_ext.database import Database
 from hub_ext.limits.requests import RequestStore
 from hub_ext.limits.store import LimitStore
+from hub_ext.sizes import MINIMUM_OVERHEAD_MB, OVERHEAD_FACTOR
 
 from ..registry import Registry
 from .advice import Adviser, Cluster
@@ -28,7 +29,13 @@ class LimitsApi:
 
 
 def limits_api(
-    database: Database, store: LimitStore, requests: RequestStore, *, cluster: Cluster, display_names: DisplayNames
+    database: Database,
+    store: LimitStore,
+    requests: RequestStore,
+    *,
+    cluster: Cluster,
+    display_names: DisplayNames,
+    overhead: tuple[float, int] = (OVERHEAD_FACTOR, MINIMUM_OVERHEAD_MB),
 ) -> LimitsApi:
     """Make the API's domain.
 
@@ -40,6 +47,8 @@ def limits_api(
         Gives the cluster's state, or raises `PublicError`.
     display_names : callable
         Gives kernelspecs' display names; an empty mapping when they are not known.
+    overhead : tuple
+        The site's factor and minimum (MiB) of Spark's memory beside the heap.
     """
     state = State(database, store)
     adviser = Adviser(cluster)
@@ -49,5 +58,5 @@ def limits_api(
         changing=Changing(state, store, adviser),
         history=History(store),
         wishes=Wishes(state, requests),
-        mine=Mine(state, reading, cluster),
+        mine=Mine(state, reading, cluster, overhead),
     )

@@ -1,22 +1,27 @@
 """What one person may use, uses, and could start now."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+
+from hub_ext.errors import PublicError
+from hub_ext.limits.ask import Held
+from hub_ext.limits.largest import largest_kernel
 
 from . import shown
 from .advice import Cluster
-from .answers import MyLimits
+from .answers import KernelUse, Largest, MyLimits
 from .reading import Reading
 from .state import State
-from .table import Member, exceeded
+from .table import Limits, Member, exceeded
 
 
 class Mine:
     """Answers for the one who asks."""
 
-    def __init__(self, state: State, reading: Reading, cluster: Cluster) -> None:
+    def __init__(self, state: State, reading: Reading, cluster: Cluster, overhead: tuple[float, int]) -> None:
         self._state = state
         self._reading = reading
         self._cluster = cluster
+        self._overhead = overhead
 
     async def limits(self, user: str, groups: Collection[str]) -> MyLimits:
         """Return `user`'s limits and use.
@@ -31,7 +36,7 @@ class Mine:
         member = Member(user, tuple(groups), known.last_kernel_at)
         limits = table.limits(member)
         kernels = await self._reading.kernels(user)
-        largest, cluster_error = None, ""
+        largest, cluster_error = await self._largest(limits, kernels)
         return MyLimits(
             user=user,
             limits=shown.limits(limits),
@@ -42,3 +47,13 @@ class Mine:
             cluster_error=cluster_error,
             most_restrictive=table.resolver.all.configured.most_restrictive_group,
         )
+
+    async def _largest(self, limits: Limits, kernels: Sequence[KernelUse]) -> tuple[Largest | None, str]:
+        """Return the largest kernel, or why it is not known."""
+        try:
+            cluster = await self._cluster()
+        except PublicError as error:
+            return None, error.message
+        held = [Held(one.id, one.kernelspec, one.memory_mb, one.cores) for one in kernels]
+        found = largest_kernel(limits, held, cluster, cluster.rules(*self._overhead))
+        return Largest.model_validate(found.as_json()), ""
