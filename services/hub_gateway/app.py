@@ -15,7 +15,6 @@ from hub_ext.limits.admission import Admission
 from hub_ext.limits.people import People
 from hub_ext.limits.requests import RequestStore
 from hub_ext.limits.store import Configured, LimitStore
-from hub_ext.names import KERNEL_ID_PATTERN
 from hub_ext.sizes import MINIMUM_OVERHEAD_MB, OVERHEAD_FACTOR
 from hub_ext.web.health import Check, HealthHandler, MetricsHandler
 from hub_ext.web.service import Service
@@ -25,18 +24,9 @@ from .chores import Pace, chores
 from .cluster_view import ClusterView
 from .configured import configured, from_environment
 from .environment import reserved
-from .handlers.base import ClosedHandler, Parts, VersionHandler
-from .handlers.channels import ChannelsHandler
-from .handlers.kernels import (
-    AllKernelsHandler,
-    EndedKernelsHandler,
-    InterruptHandler,
-    KernelHandler,
-    KernelsHandler,
-    RestartHandler,
-)
-from .handlers.kernelspecs import KernelspecHandler, KernelspecsHandler, ResourceHandler
+from .handlers.base import Parts
 from .handlers.limits import limits_handlers
+from .handlers.table import kernel_handlers
 from .hub import groups_of_users, notebook_servers
 from .leases import Leases
 from .lifecycle import Books, Lifecycle, Settings
@@ -223,35 +213,20 @@ class HubGateway(Service):
         return await notebook_servers(self.hub_auth.api_url, self.hub_auth.api_token)
 
     def handlers(self) -> list[Any]:
-        base = {
-            "parts": Parts(
-                lifecycle=self.lifecycle,
-                upstream=self.upstream,
-                hub_auth=self.hub_auth,
-                maximum_body_bytes=self.maximum_body_bytes,
-                maximum_upload_bytes=self.maximum_upload_bytes,
-                reauthorize_interval=self.reauthorize_interval,
-                connect_timeout=self.connect_timeout,
-                sockets=self.sockets,
-                notes=self.notes,
-            )
-        }
-        user = f"{self.prefix}user/(?P<owner>[^/]+)"
-        kernel = f"{user}/api/kernels/(?P<kernel_id>{KERNEL_ID_PATTERN})"
+        parts = Parts(
+            lifecycle=self.lifecycle,
+            upstream=self.upstream,
+            hub_auth=self.hub_auth,
+            maximum_body_bytes=self.maximum_body_bytes,
+            maximum_upload_bytes=self.maximum_upload_bytes,
+            reauthorize_interval=self.reauthorize_interval,
+            connect_timeout=self.connect_timeout,
+            sockets=self.sockets,
+            notes=self.notes,
+        )
         return [
-            (f"{user}/api/?", VersionHandler, base),
-            (f"{user}/api/kernelspecs", KernelspecsHandler, base),
-            (f"{user}/api/kernelspecs/(?P<kernelspec>[^/]+)", KernelspecHandler, base),
-            (f"{user}/kernelspecs/(?P<kernelspec>[^/]+)/(?P<file>[^/]+)", ResourceHandler, base),
-            (f"{user}/api/kernels", KernelsHandler, base),
-            (kernel, KernelHandler, base),
-            (f"{kernel}/interrupt", InterruptHandler, base),
-            (f"{kernel}/restart", RestartHandler, base),
-            (f"{kernel}/channels", ChannelsHandler, base),
-            (f"{user}/api/ended-kernels", EndedKernelsHandler, base),
-            (f"{user}/api/sessions(?:/.*)?", ClosedHandler, base),
-            (f"{self.prefix}admin/api/kernels", AllKernelsHandler, base),
-            *limits_handlers(self.prefix, base["parts"], self.limits_api),
+            *kernel_handlers(self.prefix, parts),
+            *limits_handlers(self.prefix, parts, self.limits_api),
             (f"{self.prefix}health", HealthHandler, {"checks": self.checks()}),
             (f"{self.prefix}metrics", MetricsHandler),
         ]

@@ -13,14 +13,15 @@ from hub_ext.cluster import ClusterState
 from hub_ext.database import Kernel
 from hub_ext.edge import EdgeClient
 from hub_ext.errors import PublicError
-from hub_ext.kernels import KernelDefinition, definition_of, public_model
+from hub_ext.kernels import KernelDefinition
 from hub_ext.limits.admission import Admission, Starter
 from hub_ext.limits.ask import Ask
 from hub_ext.limits.decide import physical_refusal
 from hub_ext.limits.people import People
-from hub_ext.names import cluster_user, is_kernelspec_name
+from hub_ext.names import cluster_user
 from hub_ext.sizes import NOTHING, footprint
 
+from .catalogue import Catalogue, Person
 from .cluster_view import ClusterView
 from .environment import upstream_body
 from .failures import no_such_kernel
@@ -41,20 +42,6 @@ START_SECONDS = Histogram(
 )
 #: Seconds beyond the launch timeout that Enterprise Gateway has to answer.
 ANSWER_MARGIN = 30.0
-
-
-@dataclass(frozen=True)
-class Person:
-    """For whom something is done: the owner named in the path, with what decides what they may see."""
-
-    name: str
-    groups: frozenset[str]
-    #: The caller is an administrator of kernels, perhaps acting for somebody else.
-    admin: bool
-    #: Notebook server whose token was used, None for any other client.
-    server: str | None
-    #: The caller is the owner; `groups` are then the Hub's own answer.
-    own: bool = True
 
 
 @dataclass(frozen=True)
@@ -85,6 +72,7 @@ class Lifecycle:
     def __init__(
         self, books: Books, upstream: EnterpriseGateway, edge: EdgeClient, cluster: ClusterView, settings: Settings
     ) -> None:
+        self.catalogue = Catalogue(upstream)
         self._registry = books.registry
         self._admission = books.admission
         self._leases = books.leases
@@ -95,32 +83,6 @@ class Lifecycle:
         self._cluster = cluster
         self._settings = settings
 
-    async def definitions(self, person: Person) -> tuple[str, dict[str, dict[str, Any]]]:
-        """Return the default kernelspec's name and the models of those that this person may see."""
-        answer = await self._upstream.kernelspecs()
-        models = answer.get("kernelspecs") or {}
-        visible = {
-            name: public_model(name, model)
-            for name, model in sorted(models.items())
-            if definition_of(name, model).visible_to(person.name, person.groups, person.admin)
-        }
-        default = str(answer.get("default") or "")
-        return (default if default in visible else next(iter(visible), ""), visible)
-
-    async def definition(self, person: Person, kernelspec: str) -> KernelDefinition:
-        """Return one kernel definition, or refuse as if it did not exist."""
-        if is_kernelspec_name(kernelspec):
-            model = ((await self._upstream.kernelspecs()).get("kernelspecs") or {}).get(kernelspec)
-            if model is not None:
-                found = definition_of(kernelspec, model)
-                if found.visible_to(person.name, person.groups, person.admin):
-                    return found
-        raise PublicError(
-            "no-such-kernelspec",
-            "There is no such kernel in the catalogue, or you may not use it.",
-            remedy="The Kernels page lists those that you can start.",
-        )
-
     async def start(self, person: Person, kernelspec: str, client_env: dict[str, Any]) -> dict[str, Any]:
         """Start a kernel for this person and return its model: reserve its place, start, confirm.
 
@@ -128,7 +90,7 @@ class Lifecycle:
         reconciler looks again for one that YARN accepted later.
         """
         owner = cluster_user(person.name, self._settings.user_domain)
-        definition = await self.definition(person, kernelspec)
+        definition = await self.catalogue.definition(person, kernelspec)
         try:
             kernel = await self._reserve(person, owner, definition)
         except PublicError as error:

@@ -13,7 +13,8 @@ from hub_ext.errors import PublicError
 from hub_ext.web.handlers import JSONHandler
 from hub_ext.web.identity import Identity, header_token, identity_of
 
-from ..lifecycle import Lifecycle, Person
+from ..catalogue import Person
+from ..lifecycle import Lifecycle
 from ..people_notes import PeopleNotes
 from ..sockets import Sockets
 from ..upstream import EnterpriseGateway

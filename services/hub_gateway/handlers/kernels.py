@@ -22,7 +22,7 @@ class KernelsHandler(GatewayHandler):
         kernelspec = body.get("name")
         env = body.get("env") or {}
         if kernelspec is None:
-            kernelspec, _ = await self.lifecycle.definitions(self.person)
+            kernelspec, _ = await self.lifecycle.catalogue.definitions(self.person)
         if not isinstance(kernelspec, str) or not isinstance(env, dict):
             raise PublicError("bad-request", "A kernel start is {'name': kernelspec, 'env': {name: value}}.")
         model = await self._start_while_connected(kernelspec, env)

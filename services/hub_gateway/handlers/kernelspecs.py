@@ -16,7 +16,7 @@ class KernelspecsHandler(GatewayHandler):
     """``GET …/api/kernelspecs``"""
 
     async def get(self, owner: str) -> None:
-        default, models = await self.lifecycle.definitions(self.person)
+        default, models = await self.lifecycle.catalogue.definitions(self.person)
         self.write_json({"default": default, "kernelspecs": models})
 
 
@@ -24,8 +24,8 @@ class KernelspecHandler(GatewayHandler):
     """``GET …/api/kernelspecs/NAME``"""
 
     async def get(self, owner: str, kernelspec: str) -> None:
-        await self.lifecycle.definition(self.person, kernelspec)
-        _, models = await self.lifecycle.definitions(self.person)
+        await self.lifecycle.catalogue.definition(self.person, kernelspec)
+        _, models = await self.lifecycle.catalogue.definitions(self.person)
         self.write_json(models[kernelspec])
 
 
@@ -33,7 +33,7 @@ class ResourceHandler(GatewayHandler):
     """``GET …/kernelspecs/NAME/FILE``: logos."""
 
     async def get(self, owner: str, kernelspec: str, file: str) -> None:
-        await self.lifecycle.definition(self.person, kernelspec)
+        await self.lifecycle.catalogue.definition(self.person, kernelspec)
         if not RESOURCE_FILE.fullmatch(file):
             raise PublicError("no-such-page", "There is no such file in this kernel's folder.")
         response = await self.parts.upstream.resource(kernelspec, file)
