@@ -1,15 +1,21 @@
 """``hub-ext``: what administrators do from a terminal."""
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Sequence
 
-from .secrets import read_secret
+from .cli_database import OK, add_url, address, guarded
+from .cli_limits import add_limits
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run ``hub-ext``; returns the exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A terminal that lacks a letter is no reason to fail.
+            stream.reconfigure(errors="replace")
     parser = _parser()
     options = parser.parse_args(arguments)
     if not hasattr(options, "run"):
@@ -25,12 +31,9 @@ def _parser() -> argparse.ArgumentParser:
     demo.set_defaults(run=_demo)
     database = commands.add_parser("db", help="the services' database").add_subparsers(metavar="COMMAND")
     upgrade = database.add_parser("upgrade", help="create the schema or bring it up to date")
-    upgrade.add_argument(
-        "--url",
-        default="",
-        help="database address; default: HUB_EXT_DATABASE_URL, or the file HUB_EXT_DATABASE_URL_FILE",
-    )
-    upgrade.set_defaults(run=_upgrade_database)
+    add_url(upgrade)
+    upgrade.set_defaults(run=guarded(_upgrade_database))
+    add_limits(commands)
     return parser
 
 
@@ -41,13 +44,9 @@ def _demo(_options: argparse.Namespace) -> int:
 def _upgrade_database(options: argparse.Namespace) -> int:
     from .database import upgrade
 
-    url = options.url or read_secret("HUB_EXT_DATABASE_URL")
-    if not url:
-        print("hub-ext: name the database with --url or HUB_EXT_DATABASE_URL.", file=sys.stderr)
-        return 2
-    upgrade(url)
+    upgrade(address(options))
     print("The database is up to date.")
-    return 0
+    return OK
 
 
 if __name__ == "__main__":

@@ -90,11 +90,8 @@ async def add_lines(
         await (await session.connection()).execute(insert(LimitChange), rows)
 
 
-async def read_page(
-    session: AsyncSession, *, scope: str, name: str, who: str, field: str, page: int, per_page: int
-) -> HistoryPage:
-    """Return the batches that have a line which matches everything given, each with those lines."""
-    wanted = {"scope": scope, "name": name, "who": who, "field": field}
+async def read_page(session: AsyncSession, wanted: Mapping[str, str], *, page: int, per_page: int) -> HistoryPage:
+    """Return the batches that have a line which matches everything wanted (column to text), each with those lines."""
     if not all(is_storable(text) for text in wanted.values()):
         return HistoryPage((), 0, page, per_page)
     condition = and_(True, *(getattr(LimitChange, column) == text for column, text in wanted.items() if text))

@@ -170,5 +170,26 @@ class AllLimits:
         return {**configured, **own}
 
 
+def in_force(
+    configured: Configured,
+    stored: Mapping[Subject, Mapping[str, OwnValue]],
+    revisions: Mapping[Subject, int],
+    now: datetime,
+) -> AllLimits:
+    """Put together what is stored, as it is at `now`."""
+    limits = AllLimits(configured)
+    groups: dict[str, SubjectLimits] = {}
+    users: dict[str, SubjectLimits] = {}
+    for subject in stored.keys() | revisions.keys():
+        current = ((name, own.at(now)) for name, own in stored.get(subject, {}).items())
+        values = {name: own for name, own in current if own.value is not None}
+        one = SubjectLimits(subject, values, revisions.get(subject, 0))
+        if subject.scope == "default":
+            limits = replace(limits, default=one)
+        else:
+            (groups if subject.scope == "group" else users)[subject.name] = one
+    return replace(limits, groups=groups, users=users)
+
+
 def _own_limit(own: OwnValue) -> ResolvedLimit:
     return ResolvedLimit(own.value, USER_SOURCE, own.until)

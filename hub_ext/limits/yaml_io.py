@@ -64,6 +64,8 @@ def import_plan(
 ) -> list[Edit]:
     """Return the edits that turn `limits` into what a file wants, without those that change nothing.
 
+    They carry the revisions of `limits`: applied later, they are refused if somebody has changed the same meanwhile.
+
     Parameters
     ----------
     limits : AllLimits
@@ -140,7 +142,7 @@ def _difference(limits: AllLimits, edit: Edit) -> PlannedEdit | None:
         return None
     before = {name: current[name] for name in values if name in current}
     afterwards = {name: value for name, value in edit.afterwards.items() if name in values}
-    return PlannedEdit(edit.subject, values, edit.until, edit.revision, afterwards, before)
+    return PlannedEdit(edit.subject, values, edit.until, limits.of(edit.subject).revision, afterwards, before)
 
 
 def _own(edit: Edit, name: str, value: Value) -> OwnValue:
