@@ -45,8 +45,8 @@ def container_too_large(ask: Ask, part: Part, field: str, asked: int, most: int,
         "container-too-large",
         f"{ask.display_name} asks for {_one(part)} of {_amount(field, asked)}, and the largest container that "
         f"{where} gives has {_amount(field, most)}.",
-        details=[_how_counted(field), f"Altogether it asks for {shape_words(ask)}."],
-        remedy=f"Choose a kernel with a {part.name} of at most {_amount(field, most)}, or ask {HADOOP_ADMINISTRATOR} "
+        details=_how_counted(ask, field),
+        remedy=f"Choose a kernel with {_one(part)} of at most {_amount(field, most)}, or ask {HADOOP_ADMINISTRATOR} "
         f"about {setting}.",
         numbers=_numbers(field, asked, most, "queue " + queue.path if queue and where != "this cluster" else "cluster")
         | {"part": part.name},
@@ -68,8 +68,8 @@ def node_too_small(ask: Ask, part: Part, nodes: Sequence[Node]) -> PublicError:
         "node-too-small",
         f"{ask.display_name} asks for {_one(part)} of {_amount(field, asked)}{beside}, and the largest working node "
         f"has {_amount(field, most)}.",
-        details=[_how_counted(field), f"Altogether it asks for {shape_words(ask)}."],
-        remedy=f"Choose a kernel with a {part.name} of at most {_amount(field, most)}, or ask {HADOOP_ADMINISTRATOR} "
+        details=_how_counted(ask, field),
+        remedy=f"Choose a kernel with {_one(part)} of at most {_amount(field, most)}, or ask {HADOOP_ADMINISTRATOR} "
         "whether larger nodes come back.",
         numbers=_numbers(field, asked, most, "cluster") | {"part": part.name},
     )
@@ -83,12 +83,12 @@ def queue_too_small(ask: Ask, field: str, asked: int, most: int, queue: Queue | 
     """Refuse a kernel that is larger than all that its queue can ever hold."""
     unbounded = ask.size is not None and ask.size.unbounded
     where = f"queue {queue.name}" if queue else "this cluster"
-    takes = "any amount" if unbounded else _amount(field, asked)
+    takes = "takes any amount" if unbounded else f"takes {_amount(field, asked)}"
     return PublicError(
         "queue-too-small",
-        f"{ask.display_name} takes {takes} in YARN, and {where} can hold at most {_amount(field, most)}, even when "
+        f"{ask.display_name} {takes} in YARN, and {where} can hold at most {_amount(field, most)}, even when "
         "nothing else runs.",
-        details=[f"It asks for {shape_words(ask)}.", *(unbounded_words() for _ in range(unbounded))],
+        details=[f"It asks for {shape_words(ask)}.", *([unbounded_words()] if unbounded else [])],
         remedy=f"Choose a kernel of at most {_amount(field, most)}, or ask {HADOOP_ADMINISTRATOR} for more"
         + (" or for another queue." if queue else "."),
         numbers=_numbers(field, asked, most, f"queue {queue.path}" if queue else "cluster")
@@ -122,10 +122,13 @@ def _amount(field: str, value: int) -> str:
     return f"{value} vcore" + ("" if value == 1 else "s")
 
 
-def _how_counted(field: str) -> str:
+def _how_counted(ask: Ask, field: str) -> list[str]:
+    lines = []
     if field == "memory_mb":
-        return "Memory counts as YARN gives it: with what Spark needs beside the heap, and rounded up."
-    return "Cores count as YARN's vcores."
+        lines.append("Memory counts as YARN gives it: with what Spark needs beside the heap, and rounded up.")
+    if ask.footprint.executors:
+        lines.append(f"Altogether it asks for {shape_words(ask)}.")
+    return lines
 
 
 def _numbers(field: str, asked: int, most: int, source: str) -> dict[str, object]:

@@ -40,12 +40,9 @@ class Offence:
 
 
 def source_words(limit: ResolvedLimit) -> str:
-    """Say where a limit comes from: ``the default``, ``set for you``, ``from group analytics``."""
-    if limit.source == DEFAULT_SOURCE:
-        return "the default"
-    if limit.source == USER_SOURCE:
-        return "set for you"
-    return f"from {limit.source}"
+    """Say where a limit comes from: ``the default``, ``set for you``, ``from group analytics``, and until when."""
+    words = {DEFAULT_SOURCE: "the default", USER_SOURCE: "set for you"}.get(limit.source, f"from {limit.source}")
+    return f"{words} until {limit.until:%Y-%m-%d}" if limit.until else words
 
 
 def amount(field: str, value: int) -> str:
@@ -80,12 +77,12 @@ def unbounded_words() -> str:
 def queue_not_allowed(ask: Ask, limit: ResolvedLimit) -> PublicError:
     """Refuse a queue that the owner may not use."""
     allowed = list(limit.value) if isinstance(limit.value, tuple) else []
-    named = f"queue {ask.queue}" if ask.queue else f"the queue {queue_path(None)}, as it names none"
+    runs = f"runs in queue {ask.queue}" if ask.queue else f"names no queue and so runs in queue {queue_path(None)}"
     queues = f"You may use: {', '.join(allowed)}" if allowed else "You may use no queue"
     other = "Choose a kernel in one of these queues, or" if allowed else "To start kernels,"
     return PublicError(
         "queue-not-allowed",
-        f"{ask.display_name} runs in {named}, which you may not use.",
+        f"{ask.display_name} {runs}, which you may not use.",
         details=[f"{queues} ({source_words(limit)})."],
         remedy=f"{other} {ASK_FOR_MORE}.",
         numbers={
@@ -127,13 +124,14 @@ def _plain(offence: Offence, value: int) -> str:
 
 def too_many_kernels(ask: Ask, offence: Offence, held: Sequence[Held]) -> PublicError:
     """Refuse one kernel more than the owner may have."""
-    most = f"at most {amount('kernels', offence.most)} at the same time" if offence.most else "none"
-    remedy = f"Stop one of them on the My kernels page, or {ASK_FOR_MORE}." if offence.most else _capital(ASK_FOR_MORE)
+    most = f"at most {amount('kernels', offence.most)} at the same time" if offence.most else "no kernels"
+    too_many = offence.used + offence.asked - offence.most
+    stop = f"Stop {'one' if too_many == 1 else too_many} of them on the My kernels page, or {ASK_FOR_MORE}."
     return PublicError(
         "too-many-kernels",
         f"{ask.display_name} can't start: you may have {most} ({source_words(offence.limit)}).",
-        details=[_held_words("kernels", held), *_over(offence)],
-        remedy=remedy,
+        details=[*_held_words("kernels", held), *_over(offence)],
+        remedy=stop if offence.most else _capital(ASK_FOR_MORE),
         numbers=_numbers(offence),
     )
 
@@ -147,9 +145,10 @@ def over_total_limit(ask: Ask, offences: Sequence[Offence], held: Sequence[Held]
         _total_message(ask, first, unbounded),
         details=[
             f"It asks for {shape_words(ask)}.",
-            *(unbounded_words() for _ in range(unbounded)),
+            *([_vcores_words(ask)] if any(one.field == "cores" for one in offences) and not unbounded else []),
+            *([unbounded_words()] if unbounded else []),
             *(line for one in offences for line in (_limit_line(one), *_over(one))),
-            _held_words(first.field, held),
+            *_held_words(first.field, held),
         ],
         remedy=_what_works(first, held, unbounded),
         numbers={
@@ -161,19 +160,27 @@ def over_total_limit(ask: Ask, offences: Sequence[Offence], held: Sequence[Held]
 
 
 def _total_message(ask: Ask, first: Offence, unbounded: bool) -> str:
-    asked = "any amount" if unbounded else amount(first.field, first.asked)
-    return (
-        f"{ask.display_name} can't start: it takes {asked} in YARN, and your limit leaves "
-        f"{amount(first.field, first.free)}."
-    )
+    takes = "nothing bounds what it takes" if unbounded else f"it takes {amount(first.field, first.asked)}"
+    left = amount(first.field, first.free) if first.free else "nothing"
+    return f"{ask.display_name} can't start: {takes} in YARN, and your limit leaves {left}."
+
+
+def _vcores_words(ask: Ask) -> str:
+    total = ask.footprint
+    driver = f"In vcores that is {total.driver_vcores} for the driver"
+    return f"{driver} and {total.executor_vcores} for each executor." if total.executors else f"{driver}."
 
 
 def _limit_line(offence: Offence) -> str:
-    what = "vcores" if offence.field == "cores" else "memory"
     return (
-        f"Your limit of {what} for all kernels together is {amount(offence.field, offence.most)} "
-        f"({source_words(offence.limit)}), and {amount(offence.field, offence.used)} of it are in use."
+        f"Your limit for all kernels together is {amount(offence.field, offence.most)} "
+        f"({source_words(offence.limit)}); {in_use(offence.field, offence.used)}."
     )
+
+
+def in_use(field: str, used: int) -> str:
+    """Say how much of a limit on all kernels is in use."""
+    return f"{amount(field, used)} {'is' if used == 1 else 'are'} in use" if used else "nothing of it is in use"
 
 
 def _over(offence: Offence) -> list[str]:
@@ -187,18 +194,19 @@ def _over(offence: Offence) -> list[str]:
     ]
 
 
-def _held_words(field: str, held: Sequence[Held]) -> str:
+def _held_words(field: str, held: Sequence[Held]) -> list[str]:
     """Name the owner's kernels and what each holds, the largest first."""
     if not held:
-        return "You have no other kernel."
+        return []
+    unit = "cores" if field == "cores" else "memory_mb"
 
     def size(one: Held) -> int:
         return one.cores if field == "cores" else one.memory_mb
 
     ordered = sorted(held, key=lambda one: (-size(one), one.kernelspec, one.kernel_id))
-    named = [f"{one.kernelspec} {amount('cores' if field == 'cores' else 'memory_mb', size(one))}" for one in ordered]
+    named = [f"{one.kernelspec} {amount(unit, size(one))}" for one in ordered]
     rest = f" and {len(named) - NAMED_KERNELS} more" if len(named) > NAMED_KERNELS else ""
-    return f"Your {amount('kernels', len(held))}: {', '.join(named[:NAMED_KERNELS])}{rest}."
+    return [f"You have {amount('kernels', len(held))}: {', '.join(named[:NAMED_KERNELS])}{rest}."]
 
 
 def _what_works(offence: Offence, held: Sequence[Held], unbounded: bool) -> str:
