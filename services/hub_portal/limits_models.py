@@ -120,6 +120,7 @@ class Batch(Plain):
     undoes: str | None = None
     undone: bool = False
     lines: tuple[ChangeLine, ...] = ()
+    left_off: int = 0
 
 
 class History(Plain):

@@ -9,7 +9,7 @@ from ..limits_models import Limit, LimitRequests, MyLimits
 from ..views.limits import hint, label, source_words, value_words
 from ..views.limits_typed import read_values
 from ..views.limits_words import request_view
-from ..views.my_limits import largest_view, limit_groups
+from ..views.my_limits import largest_view, limit_groups, unlimited_words
 from .base import gathered
 from .limits_base import FormHandler
 
@@ -37,6 +37,7 @@ class MyLimitsPage(FormHandler):
         return {
             "limits_error": found.error,
             "groups": limit_groups(mine, self.now()) if mine else (),
+            "unlimited": unlimited_words(mine) if mine else "",
             "over": [label(name) for name in mine.over] if mine else (),
             "largest": largest_view(mine.largest) if mine else None,
             "cluster_error": mine.cluster_error if mine else "",
@@ -76,15 +77,15 @@ class AskPage(FormHandler):
         try:
             await self.services.limits.ask(self.token, field, values[field], reason)
         except PublicError as error:
-            await self.show_form(field, text, reason, problem=error)
+            await self.show_form(field, text, reason, refusal=error)
             return
         message = f"You have asked for {value_words(field, values[field])} ({label(field).lower()}). "
         self.done(message + "The answer shows up here.", "my-limits")
 
     async def show_form(
-        self, field: str, wanted: str = "", reason: str = "", error: str = "", problem: PublicError | None = None
+        self, field: str, wanted: str = "", reason: str = "", error: str = "", refusal: PublicError | None = None
     ) -> None:
-        if error or problem:
+        if error or refusal:
             self.again()
         mine = await self.part(self.services.limits.mine(self.token))
         limit = mine.value.limits.get(field, Limit()) if mine.value else Limit()
@@ -98,7 +99,7 @@ class AskPage(FormHandler):
             wanted=wanted,
             reason=reason,
             error=error,
-            problem=problem,
+            refusal=refusal,
         )
 
 

@@ -17,6 +17,9 @@ class UsersPage(LimitsAdminHandler):
             self.part(self.services.limits.people(self.token, query.as_api())), self.around()
         )
         people: People = found.value or People()
+        if self.is_fragment:
+            # Shorter than what the form would write there.
+            self.set_header("HX-Replace-Url", f"{self.portal_url}admin/limits{query.link(page=query.page)}")
         self.show(
             "portal/limits_users.html",
             **around,

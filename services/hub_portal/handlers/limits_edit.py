@@ -48,11 +48,13 @@ class SubjectHandler(LimitsAdminHandler):
     def editor(self, found: Loaded, typed: Typed | None = None, *, conflict: bool = False, **more: Any) -> Editor:
         """Make the form; with `typed`, what was typed stays in it."""
         subject = found.subject
+        source = f"group {found.name}" if found.scope == "group" else found.scope
+        now = self.now()
         given = Editor(
             scope=found.scope,
             name=found.name,
             key=quote(found.name, safe="") or "default",
-            groups=field_groups(subject.own_values, subject.inherited, typed, self.now(), conflict=conflict),
+            groups=field_groups(subject.own_values, subject.inherited, typed, now, subject=source, conflict=conflict),
             revision=subject.revision if typed is None or conflict else typed.revision,
             affects_others=found.scope != "user",
         )
@@ -97,7 +99,8 @@ class SubjectPage(SubjectHandler):
         except PublicError as error:
             await self.refused(found, typed, error)
             return
-        await self.saved(scope, name, answer)
+        # What was confirmed has been read.
+        await self.saved(scope, name, {**answer, "warnings": ()} if typed.confirmed else answer)
 
     async def preview_lines(self, scope: str, name: str, typed: Typed) -> tuple[str, ...]:
         """Say whom a change would affect; nothing while it can't be read or changes nothing."""

@@ -55,13 +55,13 @@ class UndoPage(LimitsAdminHandler):
             return
         self.done("The change was undone.", "admin/limits/history")
 
-    async def ask(self, batch: str, problem: PublicError | None = None, reason: str = "") -> None:
+    async def ask(self, batch: str, refusal: PublicError | None = None, reason: str = "") -> None:
         found = await self.find(batch)
         self.show(
             "portal/limits_undo.html",
             batch=batch,
             change=batch_view(found, self.now()) if found else None,
-            problem=problem,
+            refusal=refusal,
             reason=reason,
         )
 

@@ -108,7 +108,7 @@ class DecidePage(LimitsAdminHandler):
         self.done(f"The request of {found.user} was {word}.", "admin/limits/requests")
 
     def show_form(
-        self, found: LimitRequest, decision: str, typed: Decision | None, problem: PublicError | None = None
+        self, found: LimitRequest, decision: str, typed: Decision | None, refusal: PublicError | None = None
     ) -> None:
         if typed is not None:
             self.again()
@@ -118,7 +118,7 @@ class DecidePage(LimitsAdminHandler):
             request=view,
             decision=decision,
             typed=typed or Decision(value_text=view.wanted_text),
-            problem=problem,
+            refusal=refusal,
         )
 
     async def find(self, number: int) -> LimitRequest:

@@ -21,7 +21,7 @@ class ImportPage(LimitsAdminHandler):
     """Takes such a file: first shows the differences, then makes them."""
 
     async def get(self) -> None:
-        self.show("portal/limits_import.html", text="", changes=None, merge=True, problem=None)
+        self.show("portal/limits_import.html", text="", changes=None, merge=True, refusal=None)
 
     async def post(self) -> None:
         form = self.form()
@@ -33,13 +33,13 @@ class ImportPage(LimitsAdminHandler):
         except PublicError as error:
             self.again()
             kept = form.get("text", "")
-            self.show("portal/limits_import.html", text=kept, changes=None, merge=merge, problem=error)
+            self.show("portal/limits_import.html", text=kept, changes=None, merge=merge, refusal=error)
             return
         if apply:
             self.flash(f"Imported: {len(changes):,} changes." if changes else "Imported: nothing was different.")
             self.redirect(f"{self.portal_url}admin/limits/history", status=303)
             return
-        self.show("portal/limits_import.html", text=text, changes=changes, merge=merge, problem=None)
+        self.show("portal/limits_import.html", text=text, changes=changes, merge=merge, refusal=None)
 
     def given_text(self, form: dict[str, str]) -> str:
         """Return the uploaded file, else what stands in the text field."""

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Final
 
 from hub_ext.limits.fields import FIELDS, UNLIMITED
+from hub_ext.sizes import human_mb
 
 from ..limits_models import Limit, Value
 from .words import NOTHING, count
@@ -108,7 +109,8 @@ def value_words(name: str, value: Value) -> str:
 def used_words(name: str, number: int) -> str:
     """Write how much of a field is in use."""
     if unit(name) == "MiB":
-        return memory_text(number) if number else "0"
+        exact = memory_text(number)
+        return "0" if not number else human_mb(number) if exact.endswith("MB") else exact
     return f"{number:,}"
 
 
@@ -139,11 +141,15 @@ def source_words(limit: Limit, now: datetime) -> str:
     return f"{words} until {day_words(limit.until, now)}" if limit.until else words
 
 
-def inherited_words(name: str, limit: Limit | None) -> str:
-    """Say what holds without an own value: ``200 GB (group analytics)``."""
+def inherited_words(name: str, limit: Limit | None, subject: str = "") -> str:
+    """Say what holds without an own value: ``200 GB (group analytics)``.
+
+    What the configuration file sets for the very `subject` (``group NAME``, ``user``) or as default says so.
+    """
     if limit is None or limit.value is None:
-        return "nothing set: unlimited"
-    place = "configuration" if limit.configured and limit.source in ("default", "") else limit.source or "default"
+        return "unlimited (nothing is set)"
+    in_file = limit.configured and limit.source in ("default", subject)
+    place = "configuration" if in_file else limit.source or "default"
     return f"{value_words(name, limit.value)} ({place})"
 
 

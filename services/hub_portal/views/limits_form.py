@@ -76,6 +76,7 @@ def field_groups(
     typed: Typed | None,
     now: datetime,
     *,
+    subject: str = "",
     conflict: bool = False,
 ) -> tuple[FieldGroup, ...]:
     """Make the fields.
@@ -88,18 +89,20 @@ def field_groups(
         What was typed and has to be looked at again.
     now : datetime
         The time, UTC.
+    subject : str
+        Whose values they are, as a source names it: ``user``, ``group NAME`` or ``default``.
     conflict : bool
         Somebody else has changed values meanwhile: what this person has not touched becomes the current value,
         what they have touched stays, and both say what happened.
     """
-    fields = {name: _current(name, own.get(name), inherited.get(name), now) for name in FIELDS}
+    fields = {name: _current(name, own.get(name), inherited.get(name), now, subject) for name in FIELDS}
     if typed is not None:
         again = _after_conflict if conflict else _as_typed
         fields = {name: again(shown, typed) if name in typed.choices else shown for name, shown in fields.items()}
     return tuple(FieldGroup(title, tuple(fields[name] for name in names)) for title, names in GROUPS)
 
 
-def _current(name: str, own: OwnValue | None, inherited: Limit | None, now: datetime) -> FieldForm:
+def _current(name: str, own: OwnValue | None, inherited: Limit | None, now: datetime, subject: str) -> FieldForm:
     value = own.value if own else None
     return FieldForm(
         name=name,
@@ -108,7 +111,7 @@ def _current(name: str, own: OwnValue | None, inherited: Limit | None, now: date
         choice=choice_of(value),
         text=value_text(name, value),
         was=json.dumps(value),
-        inherited=inherited_words(name, inherited),
+        inherited=inherited_words(name, inherited, subject),
         until=day_words(own.until, now) if own and own.until else "",
     )
 

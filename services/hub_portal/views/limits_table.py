@@ -83,7 +83,7 @@ class Query:
         }
 
     def link(self, **changes: object) -> str:
-        """Return the query of an address that differs in `changes`; any change but the page leads to page 1."""
+        """Return an address's query that differs in `changes`; every change but that of the page leads to page 1."""
         values = {
             "q": self.search,
             "sort": self.sort,
@@ -94,7 +94,8 @@ class Query:
             **changes,
         }
         plain = {"q": "", "sort": "name", "order": "asc", "filter": "", "page": 1, "per_page": 50}
-        return "?" + urlencode({key: value for key, value in values.items() if value != plain[key]})
+        query = urlencode({key: value for key, value in values.items() if value != plain[key]})
+        return f"?{query}" if query else ""
 
 
 def read_query(arguments: Mapping[str, str]) -> Query:

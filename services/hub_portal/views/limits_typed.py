@@ -23,7 +23,7 @@ _TIMES = {
     **dict.fromkeys(("h", "hour", "hours"), HOUR),
     **dict.fromkeys(("d", "day", "days"), DAY),
 }
-_NUMBER_AND_UNIT = re.compile(r"(\d+(?:[.,]\d+)?)\s*([A-Za-z]*)")
+_NUMBER_AND_UNIT = re.compile(r"([0-9]{1,15}(?:[.,][0-9]{1,6})?)\s*([A-Za-z]*)")
 #: More than any cluster has; a number beyond it is a slip of the hand.
 MAXIMUM = 2**40
 MOST_NAMES = 100
@@ -47,7 +47,7 @@ def parse_value(name: str, text: str) -> Value:
         return _memory(typed)
     if kind == "seconds":
         return _time(typed)
-    if not re.fullmatch(r"\d+", typed) or int(typed) > MAXIMUM:
+    if not re.fullmatch(r"[0-9]{1,15}", typed) or int(typed) > MAXIMUM:
         raise ValueError("Write a whole number, for example 4.")
     return int(typed)
 

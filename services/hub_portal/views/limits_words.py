@@ -14,7 +14,6 @@ STATES: Mapping[str, tuple[str, str]] = {
     "granted": ("granted", "ok"),
     "declined": ("declined", "bad"),
     "withdrawn": ("withdrawn", "waiting"),
-    "replaced": ("replaced by a newer one", "waiting"),
 }
 
 
@@ -82,7 +81,7 @@ def batch_view(batch: Batch, now: datetime) -> BatchView:
         undone=batch.undone,
         undoes=bool(batch.undoes),
         lines=tuple(_line(one, now) for one in batch.lines[:MOST_LINES]),
-        hidden=max(0, len(batch.lines) - MOST_LINES),
+        hidden=max(0, len(batch.lines) - MOST_LINES) + batch.left_off,
         ago=f"{since(batch.at, now)} ago",
     )
 

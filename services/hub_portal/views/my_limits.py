@@ -68,16 +68,24 @@ class LargestView:
 
 
 def limit_groups(mine: MyLimits, now: datetime) -> tuple[LimitGroup, ...]:
-    """Make the table, in the order in which people meet the limits."""
-    return tuple(
-        LimitGroup(title, tuple(_row(name, mine, now) for name in names if name in mine.limits))
-        for title, names in GROUPS
-        if any(name in mine.limits for name in names)
-    )
+    """Make the table of the limits that are set, and of what is used, in the order in which people meet them."""
+    shown = [(title, [name for name in names if _is_shown(name, mine)]) for title, names in GROUPS]
+    return tuple(LimitGroup(title, tuple(_row(name, mine, now) for name in names)) for title, names in shown if names)
+
+
+def unlimited_words(mine: MyLimits) -> str:
+    """Name what has no limit, so that nobody has to wonder."""
+    names = [label(name).lower() for _, names in GROUPS for name in names if not _is_shown(name, mine)]
+    return ", ".join(names)
+
+
+def _is_shown(name: str, mine: MyLimits) -> bool:
+    limit = mine.limits.get(name)
+    return name in USED or (limit is not None and limit.value != UNLIMITED)
 
 
 def _row(name: str, mine: MyLimits, now: datetime) -> LimitRow:
-    limit = mine.limits[name]
+    limit = mine.limits.get(name) or Limit(value=UNLIMITED, source="default")
     used = getattr(mine.used, name) if name in USED else None
     share = _share(used, limit)
     over = name in mine.over

@@ -1,0 +1,238 @@
+"""The pages about limits inside the Hub's templates: nothing from the API is markup, every field has a name."""
+
+import re
+from datetime import datetime, timedelta, timezone
+from html.parser import HTMLParser
+
+import pytest
+
+from hub_ext.errors import PublicError
+from hub_portal.limits_models import (
+    Batch,
+    ChangeLine,
+    EndedKernel,
+    KernelUse,
+    Limit,
+    LimitRequest,
+    MyLimits,
+    OwnValue,
+    People,
+    PersonLimits,
+    Subject,
+    Used,
+)
+from hub_portal.models import RunningKernel
+from hub_portal.rendering import make_environment
+from hub_portal.views.limits import LABELS
+from hub_portal.views.limits_form import Editor, blank_groups, field_groups
+from hub_portal.views.limits_table import Query, heads, person_row, person_rows, shown_words, subject_row
+from hub_portal.views.limits_typed import read_form
+from hub_portal.views.limits_words import batch_view, request_view
+from hub_portal.views.my_limits import limit_groups
+from hub_portal.views.running import ended_rows, kernel_rows
+from tests.unit.test_portal_rendering import NASTY, context
+
+NOW = datetime(2026, 11, 23, 12, 0, tzinfo=timezone.utc)
+REFUSED = PublicError("limits-changed", NASTY, details=[NASTY], remedy=NASTY, status=409)
+PERSON = PersonLimits(
+    name=NASTY,
+    groups=(NASTY,),
+    limits={"kernels": Limit(value=1, source=f"group {NASTY}", until=NOW)},
+    used=Used(kernels=2, memory_mb=900, cores=2),
+    over=("kernels",),
+)
+GROUP = Subject(scope="group", name=NASTY, own_values={"queues": OwnValue(value=(NASTY,))}, members=3)
+QUERY = Query(search=NASTY)
+REQUESTS = [
+    request_view(one, NOW, PERSON)
+    for one in (
+        LimitRequest(id=1, user=NASTY, field="queues", wanted=(NASTY,), reason=NASTY, created_at=NOW),
+        LimitRequest(id=2, user=NASTY, field="cores", wanted=3, state="declined", decided_by=NASTY, answer=NASTY),
+    )
+]
+CHANGE = batch_view(
+    Batch(
+        batch=NASTY,
+        at=NOW,
+        who=NASTY,
+        reason=NASTY,
+        lines=[ChangeLine(scope="user", name=NASTY, field="queues", before=(NASTY,), after=None)],
+    ),
+    NOW,
+)
+MINE = MyLimits(
+    user="alice",
+    limits={"queues": Limit(value=(NASTY,), source=f"group {NASTY}"), "kernels": Limit(value=1, source="user")},
+    used=Used(kernels=1),
+    kernels=[KernelUse(id="1", kernelspec=NASTY, display_name=NASTY)],
+)
+KERNELS = kernel_rows(
+    [RunningKernel(id="k", kernelspec="s", owner="a", state="idle", stop_at=NOW, stop_reason=NASTY, memory_mb=1)],
+    None,
+    {"s": NASTY},
+    NOW,
+)
+
+
+def editor(scope, name, **more):
+    typed = read_form({"choice.queues": "value", "text.queues": NASTY, "choice.cores": "value", "reason": NASTY}, NOW)
+    inherited = {"queues": Limit(value=(NASTY,), source=NASTY)}
+    groups = field_groups({}, inherited, typed, NOW)
+    return Editor(scope=scope, name=name, key="k", groups=groups, affects_others=scope != "user", reason=NASTY, **more)
+
+
+def users_page():
+    people = People(users=[PERSON], total=1)
+    return {
+        "rows": person_rows(people, NOW),
+        "revisions": {NASTY: 1},
+        "counts": {"all": 1},
+        "groups": 2,
+        "heads": heads(QUERY),
+        "query": QUERY,
+        "shown": shown_words(people),
+        "open_requests": 1,
+    }
+
+
+PAGES = {
+    "limits_users.html": users_page(),
+    "limits_user.html": {"row": person_row(PERSON, NOW), "editor": editor("user", NASTY, conflict_error=REFUSED)},
+    "limits_groups.html": {"rows": [subject_row(GROUP, NOW)], "groups": 1},
+    "limits_group.html": {
+        "row": subject_row(GROUP, NOW),
+        "editor": editor("group", NASTY, warnings=(NASTY,)),
+        "preview": (NASTY,),
+    },
+    "limits_default.html": {"editor": editor("default", "", problem=REFUSED), "preview": (NASTY,)},
+    "limits_batch.html": {
+        "chosen": {NASTY: 1},
+        "editor": Editor(scope="batch", name="", key="b", groups=blank_groups(), conflict_error=REFUSED),
+    },
+    "limits_history.html": {
+        "batches": [CHANGE],
+        "total": 1,
+        "page": 2,
+        "more": True,
+        "shown": {"scope": "", "name": NASTY, "who": NASTY, "field": ""},
+        "labels": LABELS,
+    },
+    "limits_undo.html": {"batch": NASTY, "change": CHANGE, "refusal": REFUSED, "reason": NASTY},
+    "limits_requests.html": {"requests": REQUESTS, "open": 1, "state": "all", "page": 1},
+    "limits_decide.html": {
+        "request": REQUESTS[0],
+        "decision": "grant",
+        "typed": {"value_text": NASTY, "value_error": NASTY},
+        "refusal": REFUSED,
+    },
+    "limits_import.html": {"text": f"</textarea>{NASTY}", "changes": (NASTY,), "merge": True, "refusal": REFUSED},
+    "my_limits.html": {"groups": limit_groups(MINE, NOW), "requests": REQUESTS, "over": [NASTY]},
+    "limits_ask.html": {
+        "field": "queues",
+        "label": "Queues",
+        "current": NASTY,
+        "source": NASTY,
+        "wanted": NASTY,
+        "reason": f"</textarea>{NASTY}",
+        "error": NASTY,
+        "refusal": REFUSED,
+    },
+    "my_kernels.html": {
+        "rows": KERNELS,
+        "ended": ended_rows([EndedKernel(id="1", kernelspec="s", reason=NASTY)], {"s": NASTY}, NOW),
+    },
+}
+
+
+class Outline(HTMLParser):
+    """What a reader of the page's structure meets."""
+
+    NAMELESS = ("hidden", "submit")
+
+    def __init__(self):
+        super().__init__()
+        self.ids, self.labelled, self.fields, self.posts, self.forms_open = [], set(), [], [], 0
+
+    def handle_starttag(self, tag, attributes):
+        given = dict(attributes)
+        if "id" in given:
+            self.ids.append(given["id"])
+        if tag == "label":
+            self.labelled.add(given.get("for"))
+        if tag in ("input", "select", "textarea") and given.get("type") not in self.NAMELESS:
+            self.fields.append(given)
+        if tag == "form" and given.get("method") == "post":
+            self.posts.append(0)
+            self.forms_open += 1
+        if tag == "input" and given.get("name") == "_xsrf":
+            self.posts[-1] += 1
+
+
+@pytest.fixture(scope="module")
+def environment():
+    return make_environment()
+
+
+def rendered(environment, name, **more):
+    scopes = frozenset({"custom:limits:admin"})
+    return environment.get_template(f"portal/{name}").render(context(scopes=scopes, **{**PAGES[name], **more}))
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_nothing_from_the_api_is_markup(environment, name):
+    html = rendered(environment, name)
+    assert NASTY not in html
+    assert "</textarea><script>" not in html
+    assert html.count('aria-current="page"') == 1
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_field_has_a_name_every_form_its_token_and_every_id_stands_once(environment, name):
+    html = rendered(environment, name)
+    found = Outline()
+    found.feed(html)
+    assert [one for one in found.ids if found.ids.count(one) > 1] == []
+    for field in found.fields:
+        assert field.get("aria-label") or field.get("id") in found.labelled, field
+    assert set(found.posts) <= {1}
+    for reference in re.findall(r'aria-(?:labelledby|describedby)="([^"]+)"', html):
+        assert reference in found.ids or reference == "confirm-title"
+    assert len(re.findall(r"<h1[ >]", html)) == 1
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_pages_about_limits_work_without_scripts(environment, name):
+    """Whatever a script asks for is also the address of the link or form itself."""
+    html = rendered(environment, name)
+    for tag in re.findall(r"<(?:a|form)\b[^>]*>", html):
+        fetched = re.search(r'hx-(?:get|post)="([^"]+)"', tag)
+        if not fetched or "data-cancel" in tag:
+            continue
+        own = re.search(r'(?:href|action)="([^"]+)"', tag)
+        assert own, tag
+        assert own.group(1) == fetched.group(1)
+
+
+def test_the_bar_leads_to_user_limits_only_with_the_right(environment):
+    page = environment.get_template("portal/my_limits.html")
+    assert "/admin/limits" not in page.render(context(**PAGES["my_limits.html"]))
+    assert 'href="/jh/services/portal/admin/limits"' in rendered(environment, "my_limits.html")
+
+
+def test_without_refusal_there_is_no_empty_box(environment):
+    for name in ("limits_ask.html", "limits_undo.html", "limits_decide.html", "limits_import.html"):
+        html = rendered(environment, name, refusal=None)
+        assert 'role="alert"' not in html, name
+
+
+def test_a_conflict_offers_mine_and_theirs(environment):
+    html = rendered(environment, "limits_user.html")
+    assert "Save mine over it" in html
+    assert "Take theirs" in html
+
+
+def test_a_notice_of_a_stop_is_on_both_pages_with_kernels(environment):
+    for name in ("portal/my_kernels_live.html", "portal/cluster_live.html"):
+        html = environment.get_template(name).render(context(rows=KERNELS, view=None))
+        assert "will be stopped at" in html
+        assert (NOW + timedelta()).isoformat() in html
