@@ -175,7 +175,8 @@ class HubGateway(Service):
         self.edge = EdgeClient(self.edge_url, self.secret("HUB_EXT_EDGE_TOKEN"), ca_certs=self.edge_ca_certs)
         self.cluster = ClusterView(self.edge.cluster, self.cluster_state_max_age)
         self.limits = LimitsView(self.store, self.people)
-        self.books = Books(self.registry, self.admission, self.leases, self.people, self.limits)
+        self.notes = PeopleNotes(self.people, self._users, self.people_interval)
+        self.books = Books(self.registry, self.admission, self.leases, self.people, self.notes, self.limits)
         self.lifecycle = Lifecycle(
             self.books,
             self.upstream,
@@ -189,7 +190,6 @@ class HubGateway(Service):
                 self.spark_minimum_overhead_mb,
             ),
         )
-        self.notes = PeopleNotes(self.people, self._users)
         self.sockets = Sockets()
         names = DisplayNames(self.upstream)
         self.limits_api = limits_api(
@@ -273,12 +273,11 @@ class HubGateway(Service):
             missing_grace=self.missing_grace,
             dead_server_grace=self.dead_server_grace,
             cull_notice=self.cull_notice,
-            people_interval=self.people_interval,
         )
         return [
             *chores(self.books, self.lifecycle, self.upstream, self.edge, self._servers, self.user_domain, pace),
             Chore("end grants", self.store.end_grants, every(pace.interval)),
-            Chore("people", self.notes.sync, every(pace.people_interval)),
+            Chore("people", self.notes.sync, self.notes.pause),
         ]
 
     async def stopping(self) -> None:

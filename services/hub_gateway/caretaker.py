@@ -99,8 +99,14 @@ class Orphans:
         self._missing_since = still_missing(kernels, servers, self._missing_since, now)
         for kernel in kernels:
             if now - self._missing_since.get(kernel.id, now) >= self._grace and kernel.id in self._missing_since:
-                await self._lifecycle.stop(kernel, "its notebook server is gone")
-                REPAIRS.labels(case="orphan").inc()
+                await self._stop(kernel)
+
+    async def _stop(self, kernel: Kernel) -> None:
+        try:
+            await self._lifecycle.stop(kernel, "its notebook server is gone")
+            REPAIRS.labels(case="orphan").inc()
+        except PublicError as error:
+            log.warning("The orphaned kernel=%s could not be stopped yet: %s", kernel.id, error)
 
 
 def still_missing(

@@ -19,7 +19,6 @@ class Pace:
     missing_grace: float
     dead_server_grace: float
     cull_notice: float
-    people_interval: float
 
 
 def chores(

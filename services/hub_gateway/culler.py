@@ -90,7 +90,7 @@ class Culler:
         if step.deed == "stop":
             async with self._places:
                 await self._lifecycle.stop(kernel, step.reason)
-            CULLED.labels(limit=IDLE if "idle for" in step.reason else LIFETIME).inc()
+            CULLED.labels(limit=step.field).inc()
         elif await self._registry.give_notice(kernel.id, kernel.stop_at, step.at, step.reason):
             told = f"{step.at:%H:%M:%S} UTC: {step.reason}" if step.at is not None else "not any more"
             log.info("Kernel=%s user=%s will be stopped %s", kernel.id, kernel.owner, told)

@@ -62,6 +62,8 @@ class Step:
     deed: Literal["notice", "withdraw", "stop"]
     at: datetime | None = None
     reason: str = ""
+    #: The limit that is the cause.
+    field: str = ""
 
 
 def next_step(kernel: Watched, limits: dict[str, ResolvedLimit], now: datetime, notice: timedelta) -> Step | None:
@@ -89,7 +91,7 @@ def next_step(kernel: Watched, limits: dict[str, ResolvedLimit], now: datetime, 
     if due.at > kernel.stop_at:
         return Step(kernel.kernel_id, "notice", due.at, due.notice(now))
     if now >= kernel.stop_at:
-        return Step(kernel.kernel_id, "stop", reason=due.end(now))
+        return Step(kernel.kernel_id, "stop", reason=due.end(now), field=due.field)
     return None
 
 

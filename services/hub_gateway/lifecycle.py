@@ -28,6 +28,7 @@ from .failures import no_such_kernel
 from .leases import Leases
 from .limits_view import LimitsView
 from .models import described, ended_model
+from .people_notes import PeopleNotes
 from .registry import Registry, by_id
 from .upstream import EnterpriseGateway
 
@@ -63,6 +64,7 @@ class Books:
     admission: Admission
     leases: Leases
     people: People
+    notes: PeopleNotes
     limits: LimitsView
 
 
@@ -77,6 +79,7 @@ class Lifecycle:
         self._admission = books.admission
         self._leases = books.leases
         self._people = books.people
+        self._notes = books.notes
         self._limits = books.limits
         self._upstream = upstream
         self._edge = edge
@@ -91,26 +94,28 @@ class Lifecycle:
         """
         owner = cluster_user(person.name, self._settings.user_domain)
         definition = await self.catalogue.definition(person, kernelspec)
+        groups = person.groups if person.own else frozenset(await self._people.groups_of(person.name))
+        limits = await self._limits.of(person.name, groups)
         try:
-            kernel = await self._reserve(person, owner, definition)
+            kernel = await self._reserve(person, Starter(str(uuid.uuid4()), owner, person.server, groups), definition)
         except PublicError as error:
             REFUSALS.labels(code=error.code).inc()
             log.info("Refused kernelspec=%s user=%s: %s", definition.name, person.name, error.code)
             raise
         with self._leases.held(kernel.id):
             model = await self._start_reserved(kernel, client_env)
-        await self._note_start(person.name)
-        return described(model, kernel, await self._limits.of(person.name))
+        # Nothing is waited for from here on: a client that went away now would leave a kernel that it does not know.
+        self._notes.started(person.name)
+        return described(model, kernel, limits)
 
-    async def _reserve(self, person: Person, owner: str, definition: KernelDefinition) -> Kernel:
+    async def _reserve(self, person: Person, starter: Starter, definition: KernelDefinition) -> Kernel:
         """Take a place for the kernel; the size is the definition's, whatever the client says."""
         cluster = await self._cluster.state()
         ask = self.ask(person.name, definition, cluster)
         refusal = physical_refusal(ask, cluster)
         if refusal is not None:
             raise refusal
-        groups = person.groups if person.own else frozenset(await self._people.groups_of(person.name))
-        return await self._admission.reserve(ask, Starter(str(uuid.uuid4()), owner, person.server, groups), cluster)
+        return await self._admission.reserve(ask, starter, cluster)
 
     def ask(self, owner: str, definition: KernelDefinition, cluster: ClusterState) -> Ask:
         """Return what a start of this definition asks for on this cluster."""
@@ -151,13 +156,6 @@ class Lifecycle:
             raise
         STARTS.labels(outcome="started").inc()
         return model
-
-    async def _note_start(self, name: str) -> None:
-        """Write down that this person uses kernels; nothing depends on it."""
-        try:
-            await self._people.kernel_started(name)
-        except PublicError as error:
-            log.info("The last start of user=%s was not written down: %s", name, error)
 
     async def _undo(self, kernel: Kernel, reason: str) -> None:
         """End whatever there is of a start that failed; what can't be ended now is the reconciler's."""

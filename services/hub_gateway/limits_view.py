@@ -16,9 +16,9 @@ class LimitsView:
         self._store = store
         self._people = people
 
-    async def of(self, name: str) -> Limits:
-        """Return one person's limits."""
-        return await self._store.resolved(name, await self._people.groups_of(name))
+    async def of(self, name: str, groups: Collection[str] | None = None) -> Limits:
+        """Return one person's limits; with the groups that the people table knows unless others are given."""
+        return await self._store.resolved(name, await self._people.groups_of(name) if groups is None else groups)
 
     async def of_all(self, names: Collection[str]) -> dict[str, Limits]:
         """Return the limits of some people; the number of questions does not depend on how many they are."""

@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
 
 from hub_ext.errors import PublicError
 from hub_ext.limits.people import People
@@ -10,14 +11,28 @@ from hub_ext.web.identity import Identity
 
 log = logging.getLogger("hub_gateway")
 
+#: Seconds between two tries to ask the Hub for the first time.
+SOON = 10.0
+
 #: Gives every Hub user with their groups; None when the Hub can't tell.
 Users = Callable[[], Awaitable[dict[str, list[str]] | None]]
 
 
 class PeopleNotes:
-    """Writes people down, without anybody waiting for it."""
+    """Writes people down, without anybody waiting for it.
 
-    def __init__(self, people: People, users: Users) -> None:
+    Parameters
+    ----------
+    people : People
+        Where they are written down.
+    users : callable
+        See `Users`.
+    interval : float
+        Seconds between two looks at the Hub's list.
+    """
+
+    def __init__(self, people: People, users: Users, interval: float) -> None:
+        self._interval = interval
         self._people = people
         self._users = users
         self._noted: dict[str, frozenset[str]] = {}
@@ -28,9 +43,7 @@ class PeopleNotes:
         if not identity.is_user or self._noted.get(identity.name) == identity.groups:
             return
         self._noted[identity.name] = identity.groups
-        task = asyncio.create_task(self._write(identity.name, identity.groups))
-        self._writing.add(task)
-        task.add_done_callback(self._writing.discard)
+        self._later(self._write(identity.name, identity.groups))
 
     async def _write(self, name: str, groups: frozenset[str]) -> None:
         try:
@@ -39,9 +52,28 @@ class PeopleNotes:
             self._noted.pop(name, None)
             log.info("User=%s was not written down: %s", name, error)
 
+    async def pause(self) -> float:
+        """Return the seconds until the next look; soon while the Hub has not answered yet."""
+        return self._interval if self._noted else min(self._interval, SOON)
+
+    def started(self, name: str) -> None:
+        """Note that somebody has started a kernel."""
+        self._later(self._write_start(name))
+
+    async def _write_start(self, name: str) -> None:
+        try:
+            await self._people.kernel_started(name)
+        except PublicError as error:
+            log.info("The last start of user=%s was not written down: %s", name, error)
+
+    def _later(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._writing.add(task)
+        task.add_done_callback(self._writing.discard)
+
     async def sync(self) -> None:
         """Take over the Hub's list."""
         users = await self._users()
         if users is not None:
             await self._people.sync(users)
-            self._noted.clear()
+            self._noted = {name: frozenset(groups) for name, groups in users.items()}

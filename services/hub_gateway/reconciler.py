@@ -44,8 +44,10 @@ class Action:
     deed: Deed
     kernel_id: str
     reason: str = ""
-    #: For "adopt": the application that tells whose it is.
+    #: For "adopt": whose it is, the application that tells so, and the kernelspec.
+    owner: str = ""
     application: Application | None = None
+    kernelspec: str = ""
 
 
 @dataclass(frozen=True)
@@ -186,7 +188,10 @@ def _without_reservation(
             continue
         application = by_tag.get(kernel_id)
         if application is not None and application.user in view.people:
-            adopted.append(Action("unreserved", "adopt", kernel_id, application=application))
+            owner, kernelspec = view.people[application.user], view.kernels[kernel_id]
+            adopted.append(
+                Action("unreserved", "adopt", kernel_id, owner=owner, application=application, kernelspec=kernelspec)
+            )
         else:
             unowned.add(kernel_id)
     return adopted, frozenset(unowned)

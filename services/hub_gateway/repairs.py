@@ -192,18 +192,15 @@ class Reconciler:
     async def _adopt(self, action: Action) -> bool:
         """Write a reservation for a kernel that has none; it counts from now on, over the limit or not."""
         application = action.application
-        model = next((one for one in await self._upstream.kernels() if one.get("id") == action.kernel_id), None)
-        if application is None or model is None:
+        if application is None:
             return False
-        kernelspec = str(model.get("name", ""))
-        owners = await self._owners([], {action.kernel_id: kernelspec})
-        memory_mb, cores = await self._size_of(owners[application.user], kernelspec, application)
+        memory_mb, cores = await self._size_of(action.owner, action.kernelspec, application)
         return await self._admission.adopt(
             Kernel(
                 id=action.kernel_id,
-                owner=owners[application.user],
+                owner=action.owner,
                 cluster_user=application.user,
-                kernelspec=kernelspec[:100],
+                kernelspec=action.kernelspec[:100],
                 server=None,
                 state=RUNNING,
                 started_at=application.started_at or datetime.now(timezone.utc),

@@ -24,8 +24,8 @@ THERE, GONE, UNKNOWN = {ID: "spark"}, {}, None
 LIVES, ENDED, NOTHING, UNASKED = [application()], [application("KILLED")], [], None
 
 
-def planned(rows, kernels, applications, seen=None, in_yarn=("spark",)):
-    view = View(kernels, applications, frozenset(in_yarn), {"alice_c": "alice"})
+def planned(rows, kernels, applications, seen=None, in_yarn=("spark",), at_work=()):
+    view = View(kernels, applications, frozenset(in_yarn), {"alice_c": "alice"}, at_work)
     return plan(rows, view, NOW, seen or {}, GRACE)
 
 
@@ -96,6 +96,7 @@ def test_a_kernel_without_reservation_goes_to_the_person_who_owns_its_applicatio
     found = planned([], THERE, LIVES)
     (action,) = found.actions
     assert (action.deed, action.kernel_id, action.application) == ("adopt", ID, LIVES[0])
+    assert (action.owner, action.kernelspec) == ("alice", "spark")
     assert not found.unowned_kernels
     assert not found.unknown_applications
 
@@ -113,3 +114,7 @@ def test_an_application_with_a_kernels_tag_and_no_reservation_is_left_alone_and_
     assert found.unknown_applications == {"application_1_1"}
     assert planned([], UNKNOWN, LIVES).unknown_applications == frozenset()
     assert planned([], THERE, UNASKED).unowned_kernels == frozenset()
+
+
+def test_what_this_gateway_works_on_is_left_alone_although_the_database_was_away_for_longer_than_a_lease():
+    assert planned([row("starting", OVER)], GONE, LIVES, at_work=(ID,)).actions == []
