@@ -6,6 +6,7 @@ import os
 import pwd
 import sys
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .errors import PublicError
@@ -44,7 +45,20 @@ def address(options: argparse.Namespace) -> str:
         raise UsageError(str(error)) from None
     if not url:
         raise UsageError("name the database with --url or HUB_EXT_DATABASE_URL.")
+    _check_folder(url)
     return url
+
+
+def _check_folder(url: str) -> None:
+    """Refuse a file in a folder that is not there: SQLite would only say that it can't open it."""
+    from sqlalchemy.engine import make_url
+
+    parsed = make_url(url)
+    if parsed.get_backend_name() != "sqlite" or not parsed.database:
+        return
+    folder = Path(parsed.database).absolute().parent
+    if not folder.is_dir():
+        raise UsageError(f"there is no folder {folder} for the database.")
 
 
 def guarded(run: Callable[[argparse.Namespace], int]) -> Callable[[argparse.Namespace], int]:

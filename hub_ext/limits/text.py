@@ -8,9 +8,11 @@ from .fields import FIELDS, UNLIMITED, Value, checked
 INHERIT = "inherit"
 #: What a list of names is called that has none: nothing is allowed.
 NOTHING = "none"
-_MEMORY = re.compile(r"(\d+(?:\.\d+)?)\s*([MGT])i?B?", re.IGNORECASE)
+_MEMORY = re.compile(r"(\d+(?:\.\d+)?)\s*([MGT])i?B?", re.IGNORECASE | re.ASCII)
 _MIB = {"M": 1, "G": 1024, "T": 1024 * 1024}
-_DURATION = re.compile(r"(?:(\d+)d)?\s*(?:(\d+)h)?\s*(?:(\d+)m)?\s*(?:(\d+)s)?", re.IGNORECASE)
+_DURATION = re.compile(
+    r"(?:(\d+)\s*d)?\s*(?:(\d+)\s*h)?\s*(?:(\d+)\s*m(?:in)?)?\s*(?:(\d+)\s*s)?", re.IGNORECASE | re.ASCII
+)
 _SECONDS = (86400, 3600, 60, 1)
 _UNITS = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
 
@@ -38,7 +40,7 @@ def parse_value(name: str, text: str) -> Value:
     if text.lower() == UNLIMITED:
         return checked(name, UNLIMITED)
     field = FIELDS.get(name)
-    if field is None or (re.fullmatch(r"\d{1,30}", text) and not field.is_list):
+    if field is None or (re.fullmatch(r"[0-9]{1,30}", text) and not field.is_list):
         return checked(name, int(text) if field else None)
     if field.is_list:
         names = [] if text.lower() == NOTHING else [one.strip() for one in text.split(",")]
