@@ -3,10 +3,8 @@
 With ``HUB_EXT_SCREENSHOTS`` set to a folder the pictures of the documentation are written there.
 """
 
-import os
 import re
 from contextlib import contextmanager
-from pathlib import Path
 
 import psutil
 import pytest
@@ -14,42 +12,12 @@ import requests
 from playwright.sync_api import expect
 
 from hub_ext.sizes import human_mb
+from tests.browser.conftest import SECONDS, take_picture
 from tests.support import wait_for
 
-SECONDS = 1000
 PORTAL = "/services/portal/"
 PAGES = {"cluster": "", "kernels": "kernels", "kernel": "kernels/spark_python", "my-kernels": "my-kernels"}
 WIDTHS = (360, 1280, 2560)
-
-
-@pytest.fixture
-def logged_in(platform, browser):
-    """Return a function that opens a page for somebody; its console has to stay empty."""
-    contexts, complaints = [], []
-
-    def open_for(name, **more):
-        options = {"viewport": {"width": 1280, "height": 900}, "locale": "en-GB", **more}
-        context = browser.new_context(**{**options, "java_script_enabled": True})
-        page = context.new_page()
-        page.goto(platform.url)
-        page.get_by_label("Username").fill(name)
-        page.get_by_label("Password").fill(platform.password)
-        page.get_by_role("button", name="Sign in").click()
-        expect(page.get_by_role("heading", name="Cluster", level=1)).to_be_visible()
-        if more.get("java_script_enabled") is False:
-            state = context.storage_state()
-            context.close()
-            context = browser.new_context(**options, storage_state=state)
-            page = context.new_page()
-        page.on("console", lambda m: complaints.append(m.text) if m.type in {"error", "warning"} else None)
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        contexts.append(context)
-        return page
-
-    yield open_for
-    for context in contexts:
-        context.close()
-    assert complaints == []
 
 
 @pytest.fixture
@@ -126,6 +94,9 @@ def test_the_three_steps_lead_to_the_notebook(platform, logged_in):
         (f"{PORTAL}kernels", "Kernels"),
         (f"{PORTAL}kernels/spark_python", "Kernels"),
         (f"{PORTAL}my-kernels", "My kernels"),
+        (f"{PORTAL}my-limits", "My limits"),
+        (f"{PORTAL}admin/limits", "User limits"),
+        (f"{PORTAL}admin/limits/history", "User limits"),
         ("/hub/home", "Home"),
         ("/hub/token", "Token"),
         ("/hub/admin", "Admin"),
@@ -136,13 +107,15 @@ def test_the_navigation_is_the_same_everywhere(platform, logged_in, path, marked
     page.goto(platform.url + path)
     bar = page.get_by_role("navigation").first
     names = [text.strip() for text in bar.locator(".nav-link").all_inner_texts()]
-    assert names == ["Home", "Cluster", "Kernels", "My kernels", "Token", "Admin"]
+    assert names == ["Home", "Cluster", "Kernels", "My kernels", "My limits", "User limits", "Token", "Admin"]
     assert bar.locator("[aria-current=page]").inner_text() == marked
 
 
 def test_people_who_do_not_administrate_see_no_admin_link(platform, logged_in):
     page = logged_in("alice")
-    expect(page.get_by_role("link", name="Admin")).to_have_count(0)
+    expect(page.get_by_role("link", name="My limits")).to_have_count(1)
+    for name in ("Admin", "User limits"):
+        expect(page.get_by_role("link", name=name)).to_have_count(0)
 
 
 def test_kernels_can_be_searched_and_lead_to_their_details(platform, logged_in):
@@ -339,10 +312,3 @@ def test_pages_fit_every_screen(platform, logged_in, busy_cluster, kernel, theme
             assert page.locator("html").get_attribute("data-bs-theme") == theme
             assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), (name, width)
             take_picture(page, f"{name}-{theme}", width == 1280)
-
-
-def take_picture(page, name, wanted):
-    folder = os.environ.get("HUB_EXT_SCREENSHOTS")
-    if folder and wanted:
-        page.wait_for_load_state("networkidle")
-        page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)

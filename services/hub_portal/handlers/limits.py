@@ -85,8 +85,6 @@ class AskPage(FormHandler):
     async def show_form(
         self, field: str, wanted: str = "", reason: str = "", error: str = "", refusal: PublicError | None = None
     ) -> None:
-        if error or refusal:
-            self.again()
         mine = await self.part(self.services.limits.mine(self.token))
         limit = mine.value.limits.get(field, Limit()) if mine.value else Limit()
         self.show(

@@ -33,11 +33,6 @@ class FormHandler(PortalHandler):
         self.flash(message)
         self.redirect(f"{self.portal_url}{page}", status=303)
 
-    def again(self) -> None:
-        """Mark an answer as "look at the form once more"; scripts take only good answers into the page."""
-        if not self.is_fragment:
-            self.set_status(422)
-
 
 class LimitsAdminHandler(FormHandler):
     """A page for those who may set limits."""

@@ -90,8 +90,6 @@ class BatchPage(LimitsAdminHandler):
         conflict: PublicError | None = None,
         warnings: tuple[str, ...] = (),
     ) -> None:
-        if typed is not None or problem is not None:
-            self.again()
         editor = Editor(
             scope="batch",
             name="",

@@ -122,13 +122,11 @@ class SubjectPage(SubjectHandler):
         elif error.code == "limits-changed":
             # Asked again: between our look and the refusal it may have changed once more.
             current = await self.load(found.scope, found.name)
-            self.again()
             self.show_subject(current, self.editor(current, typed, conflict=True, conflict_error=error))
         else:
             self.show_again(found, typed, problem=error)
 
     def show_again(self, found: Loaded, typed: Typed, preview: tuple[str, ...] = (), **more: Any) -> None:
-        self.again()
         self.show_subject(found, self.editor(found, typed, **more), preview=preview)
 
     async def saved(self, scope: str, name: str, answer: dict[str, Any]) -> None:

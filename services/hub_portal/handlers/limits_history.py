@@ -50,7 +50,6 @@ class UndoPage(LimitsAdminHandler):
         try:
             await self.services.limits.undo(self.token, batch, reason)
         except PublicError as error:
-            self.again()
             await self.ask(batch, error, reason)
             return
         self.done("The change was undone.", "admin/limits/history")

@@ -110,8 +110,6 @@ class DecidePage(LimitsAdminHandler):
     def show_form(
         self, found: LimitRequest, decision: str, typed: Decision | None, refusal: PublicError | None = None
     ) -> None:
-        if typed is not None:
-            self.again()
         view = request_view(found, self.now())
         self.show(
             "portal/limits_decide.html",

@@ -31,7 +31,6 @@ class ImportPage(LimitsAdminHandler):
             apply = "apply" in form
             changes = await self.services.limits.load(self.token, text.encode(), dry_run=not apply, merge=merge)
         except PublicError as error:
-            self.again()
             kept = form.get("text", "")
             self.show("portal/limits_import.html", text=kept, changes=None, merge=merge, refusal=error)
             return
