@@ -14,6 +14,7 @@ from hub_ext.limits import FIELDS
 from hub_ext.spawner import RemoteKernelMixin
 from hub_ext.web.service import Service
 from hub_gateway.app import HubGateway
+from hub_gateway.handlers.limits import api_document
 from hub_portal.app import HubPortal
 
 REFERENCE = Path(__file__).parent / "reference"
@@ -29,6 +30,7 @@ def pages() -> dict[str, str]:
         "edge.md": _page("The edge service", [HadoopEdge]),
         "services.md": _page("What every service takes", [Service]),
         "limits.md": _limits(),
+        "limits-api.md": _limits_api(),
         "configure.md": f"{NOTICE}\n# hub_ext.configure\n\n```\n{inspect.getdoc(configure)}\n```\n",
     }
 
@@ -55,6 +57,26 @@ def _limits() -> str:
         "A limit is missing (inherited), 0, a number, or `unlimited`: three different things. Each is resolved on "
         "its own: the user's value, else the least restrictive of the groups, else the default.\n\n"
         f"| name | unit | what it limits |\n|---|---|---|\n{rows}\n"
+    )
+
+
+def _limits_api() -> str:
+    document = api_document()
+    rows = [
+        f"| `{method.upper()} {path[1:]}` | {one['summary']} | {one['description']} | {', '.join(one['responses'])} |"
+        for path, methods in document["paths"].items()
+        for method, one in methods.items()
+    ]
+    return (
+        f"{NOTICE}\n# The API of limits\n\n"
+        f"Below `{document['servers'][0]['url']}/`, with a token of the Hub in the header `Authorization: token …`. "
+        "Bodies and answers are JSON; the gateway serves the whole OpenAPI document as `openapi.json` there. Memory is "
+        "MiB, durations are seconds, a time carries its zone.\n\n"
+        'Every error is `{"code", "text", "details", "remedy", "numbers", …}`. A change that has consequences '
+        "(`limits-need-confirmation`, 409) lists them in `details` and is made when it is sent again with "
+        '`"confirmed": true`. A change that carries the `revision` its editor saw is refused (`limits-changed`, 409) '
+        "when there is another one by then.\n\n"
+        "| what | what it does | for whom | answers |\n|---|---|---|---|\n" + "\n".join(rows) + "\n"
     )
 
 
