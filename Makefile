@@ -5,7 +5,7 @@ BIN = .tools/hub/bin
 TESTS = PATH="$(CURDIR)/node_modules/.bin:$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest
 TEMPLATES = hub_ext/templates services/hub_portal/templates
 
-.PHONY: help demo test test-unit test-integration test-browser lint format docs lock clean distclean
+.PHONY: help demo test test-unit test-integration test-browser lint format docs bench lock clean distclean
 
 help: ## List these commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 26
@@ -37,6 +37,9 @@ format: prepare-test ## Write Python, templates and scripts in the project's sty
 
 docs: prepare-test ## Write docs/reference from the help texts in the code
 	@$(BIN)/python docs/generate.py
+
+bench: prepare-test ## Measure what has to be fast and write bench/RESULTS.md; best on an idle machine
+	@$(BIN)/python -m bench
 
 lock: prepare-test ## Make the lock files again, with newer versions
 	@$(BIN)/python -m hub_ext.embedded.lock
