@@ -53,7 +53,8 @@ def another_gateway(platform, tmp_path, *options, database_url=""):
     """Start a gateway as the Hub does: the command, environment and token of the platform's own, on another port."""
     own = service_process(platform, "hub_gateway")
     environment = own.environ()
-    words = own.cmdline()
+    replaced = {option.split("=")[0] for option in options}
+    words = [word for word in own.cmdline() if word.split("=")[0] not in replaced]
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -202,6 +203,8 @@ class StandIn:
 
         server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         server.daemon_threads = True
+        # A gateway that is killed hangs up.
+        server.handle_error = lambda *_: None
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
         try:

@@ -16,9 +16,9 @@ from tests.support import bearer, wait_for
 TOGETHER, PLACES, ROUNDS = 50, 5, 20
 
 
-def post(url, token, owner="alice", timeout=200, **body):
+def post(url, token, at="alice", timeout=200, **body):
     body.setdefault("name", "python_yarn")
-    return requests.post(f"{url}/user/{owner}/api/kernels", headers=bearer(token), json=body, timeout=timeout)
+    return requests.post(f"{url}/user/{at}/api/kernels", headers=bearer(token), json=body, timeout=timeout)
 
 
 def fifty_at_once(urls, token, **body):
@@ -124,7 +124,7 @@ def test_a_client_that_lies_about_everything_gets_what_the_definition_says(platf
         assert (again.status_code, again.json()["code"]) == (403, "over-total-limit")
         assert again.json()["numbers"]["used"] == 1024
         assert again.json()["numbers"]["limit"] == 1500
-        foreign = post(platform.gateway, token, owner="bob")
+        foreign = post(platform.gateway, token, at="bob")
         assert (foreign.status_code, foreign.json()["code"]) == (403, "not-yours")
         sessions = requests.post(
             f"{platform.gateway}/user/alice/api/sessions",
@@ -200,10 +200,10 @@ def test_without_the_clusters_state_nothing_starts_and_everything_can_be_read(pl
             delete_all(platform.gateway, token, [answer.json()["id"]])
             before.add(answer.json()["id"])
             return None
-        return answer
+        return [answer]
 
     with suspended(service_process(platform, "hadoop_edge")):
-        answer = wait_for(refused, 90, every=2, what="the refusal")
+        (answer,) = wait_for(refused, 90, every=2, what="the refusal")
         assert (answer.status_code, answer.json()["code"]) == (503, "cluster-unreachable")
         assert "can be started" in answer.json()["text"]
         assert any("last seen" in line for line in answer.json()["details"])
