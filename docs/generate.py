@@ -10,6 +10,7 @@ from traitlets.config import Configurable
 
 from hadoop_edge.app import HadoopEdge
 from hub_ext.configure import configure
+from hub_ext.errors import CASES
 from hub_ext.limits import FIELDS
 from hub_ext.spawner import RemoteKernelMixin
 from hub_ext.web.service import Service
@@ -30,6 +31,7 @@ def pages() -> dict[str, str]:
         "edge.md": _page("The edge service", [HadoopEdge]),
         "services.md": _page("What every service takes", [Service]),
         "limits.md": _limits(),
+        "errors.md": _errors(),
         "limits-api.md": _limits_api(),
         "configure.md": f"{NOTICE}\n# hub_ext.configure\n\n```\n{inspect.getdoc(configure)}\n```\n",
     }
@@ -77,6 +79,23 @@ def _limits_api() -> str:
         '`"confirmed": true`. A change that carries the `revision` its editor saw is refused (`limits-changed`, 409) '
         "when there is another one by then.\n\n"
         "| what | what it does | for whom | answers |\n|---|---|---|---|\n" + "\n".join(rows) + "\n"
+    )
+
+
+def _errors() -> str:
+    rows = "\n".join(f"| `{code}` | {case.status} | {case.meaning} |" for code, case in CASES.items())
+    return (
+        f"{NOTICE}\n# Errors\n\n"
+        "Every error that a person or program meets is one of these. In an answer of the API it is JSON: `code` (also "
+        "as `reason`), `message` (all sentences, for a dialog), `text` (the first sentence), `details`, `remedy`, and "
+        "`numbers` with the figures of the sentences. Anything else that goes wrong is logged under a reference, and "
+        "shown as `internal-error` with that reference.\n\n"
+        "## Numbers of a refused start\n\n"
+        "`field`, `asked`, `limit`, `unit`, and `source`: where the limit comes from (`default`, `user`, `group NAME`, "
+        "or `cluster` and `queue PATH` for what the cluster can't do). For limits also `used`, `free` and `largest` "
+        "(what would fit), and `fields` with every limit that is exceeded. `asked` is `unlimited` for dynamic "
+        "allocation without a maximum. `part` says whether it is the `driver` or an `executor`.\n\n"
+        f"## Codes\n\n| code | status | meaning |\n|---|---|---|\n{rows}\n"
     )
 
 

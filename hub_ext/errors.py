@@ -32,6 +32,7 @@ CASES: dict[str, Case] = {
     "not-a-limits-admin": Case(403, "Changing limits, or seeing those of others, needs the scope for it."),
     # what is asked
     "bad-request": Case(400, "The request can't be read."),
+    "nothing-changed": Case(400, "A form was sent in which nothing is changed."),
     "not-a-websocket": Case(400, "A plain request where only a websocket is answered."),
     "no-such-kernel": Case(404, "There is no such kernel, or it is not the caller's."),
     "no-such-kernelspec": Case(404, "There is no such kernel in the catalogue, or not for the caller."),

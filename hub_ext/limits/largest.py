@@ -12,7 +12,7 @@ from ..sizes import Footprint, KernelSize, Rules, exact_mb, footprint, human_mb,
 from .ask import Held, used_by
 from .refusals import PARTS, amount, in_use, source_words
 from .resolve import ResolvedLimit, number
-from .room import NO_BOUND, Room, against, left_in, places, room_of, without_driver
+from .room import NO_BOUND, Free, Room, against, left_in, places, room_of, without_driver
 
 #: Spark does not start with less heap, neither as a driver nor as an executor.
 LEAST_HEAP_MB = 512
@@ -22,8 +22,10 @@ MOST_CORES = 1024
 MOST_EXECUTORS = 10_000
 #: Fields of all kernels: what they are called in a sentence.
 TOGETHER = {"kernels": "Kernels", "memory_mb": "Memory of all kernels", "cores": "Cores of all kernels"}
-#: Numbers of executors for which the remaining memory is divided evenly; with more, little is lost by not trying.
-TRIED = 64
+#: Into how many even parts memory is divided to find the size of executors, and of how many nodes. With more, little
+#: would be won.
+PARTS_TRIED = 32
+NODES_TRIED = 16
 
 
 @dataclass(frozen=True)
@@ -151,12 +153,15 @@ def _with_executors(driver: KernelSize, room: Room, rules: Rules) -> KernelSize:
     return replace(best, executor_memory_mb=heap)
 
 
-def _heaps(left_mb: int, room: Room, nodes: Sequence[tuple[int, int]], rules: Rules) -> list[int]:
-    """Return sizes of executors to try, the largest first: what the bounds give, and even parts of what is left."""
-    largest = min(left_mb, room.container_mb, max((free for free, _ in nodes), default=0))
-    parts = [part // count for part in (left_mb, largest) for count in range(1, TRIED + 1)]
-    heaps = {min(_heap_in(min(part, largest), rules), room.executor_memory_mb, MOST_HEAP_MB) for part in parts}
-    return sorted((heap for heap in heaps if heap >= LEAST_HEAP_MB), reverse=True)
+def _heaps(left_mb: int, room: Room, nodes: Sequence[Free], rules: Rules) -> list[int]:
+    """Return sizes of executors to try, the largest first: even parts of what is left in all and on single nodes."""
+    vcores = rules.container_vcores(1)
+    free = sorted({memory for memory, free_vcores in nodes if free_vcores >= vcores}, reverse=True)[:NODES_TRIED]
+    largest = min(left_mb, room.container_mb, *free[:1])
+    parts = [whole // count for whole in (left_mb, *free) for count in range(1, PARTS_TRIED + 1)]
+    most = min(room.executor_memory_mb, MOST_HEAP_MB)
+    heaps = {min(_heap_in(min(part, largest), rules), most) for part in parts}
+    return sorted({heap for heap in heaps if heap > LEAST_HEAP_MB} | {LEAST_HEAP_MB}, reverse=True)
 
 
 def _heap_in(container_mb: int, rules: Rules) -> int:

@@ -77,6 +77,40 @@ def test_overheads_and_archive():
     assert settings["spark.yarn.appMasterEnv.PYSPARK_PYTHON"] == "./environment/bin/python"
 
 
+def test_memory_beside_the_heap():
+    size = Size(640, executors=1, executor_memory_mb=512, overhead_factor=0.25, pyspark_memory_mb=300, off_heap_mb=200)
+    settings = conf(argv_of(Definition("spark-python", size), START, SITE))
+    assert settings["spark.driver.memoryOverheadFactor"] == settings["spark.executor.memoryOverheadFactor"] == "0.25"
+    assert settings["spark.executor.pyspark.memory"] == "300m"
+    assert (settings["spark.memory.offHeap.enabled"], settings["spark.memory.offHeap.size"]) == ("true", "200m")
+
+
+def test_a_sites_own_off_heap_memory_is_switched_off_where_a_kernel_has_none():
+    settings = conf(argv_of(SPARK, START, SITE))
+    assert settings["spark.memory.offHeap.enabled"] == "false"
+    assert not {"spark.memory.offHeap.size", "spark.executor.pyspark.memory"} & set(settings)
+    assert not any("memoryOverhead" in name for name in settings)
+
+
+@pytest.mark.parametrize("executors", [0, 2])
+def test_dynamic_allocation(executors):
+    size = Size(640, executors=executors, executor_memory_mb=512, executors_max=5)
+    argv = argv_of(Definition("spark-python", size), START, SITE)
+    settings = conf(argv)
+    dynamic = {name.rsplit(".", 1)[-1]: value for name, value in settings.items() if "dynamicAllocation" in name}
+    assert settings["spark.dynamicAllocation.shuffleTracking.enabled"] == "true"
+    assert settings["spark.dynamicAllocation.enabled"] == "true"
+    assert dynamic | {"enabled": ""} == {
+        "enabled": "",
+        "minExecutors": str(executors),
+        "initialExecutors": str(executors),
+        "maxExecutors": "5",
+    }
+    assert settings["spark.executor.memory"] == "512m"
+    assert "spark.executor.instances" not in settings
+    assert options(argv, "--executors") == [str(executors)]
+
+
 def test_a_definitions_settings_never_win():
     hostile = Definition(
         "spark-python", Size(640), spark_conf={"spark.yarn.tags": "mine", "spark.sql.ansi.enabled": "true"}

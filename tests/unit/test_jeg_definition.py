@@ -2,7 +2,9 @@ import json
 
 import pytest
 
-from jeg_plugin.definition import DefinitionError, definition_of, kernel_id_of, user_of
+from hub_ext.kernels import Size as HubSize
+from hub_ext.sizes import KernelSize
+from jeg_plugin.definition import DefinitionError, Size, definition_of, kernel_id_of, user_of
 
 SIZE = {"driver_memory_mb": 640, "driver_cores": 1, "executors": 1, "executor_memory_mb": 512, "executor_cores": 2}
 BLOCK = {
@@ -27,6 +29,50 @@ def test_a_full_block():
     assert (definition.size.driver_memory_mb, definition.size.executors, definition.size.executor_cores) == (640, 1, 2)
     assert definition.size.driver_overhead_mb is None
     assert definition.spark_conf == {"spark.sql.shuffle.partitions": "8"}
+
+
+def test_every_part_of_a_size():
+    more = {
+        "driver_overhead_mb": 1,
+        "executor_overhead_mb": 2,
+        "overhead_factor": 0.25,
+        "pyspark_memory_mb": 3,
+        "off_heap_mb": 4,
+        "executors_max": 5,
+    }
+    size = definition_of(kernel_json(size={**SIZE, **more})).size
+    assert {name: getattr(size, name) for name in more} == more
+    assert set(Size.__dataclass_fields__) == set(KernelSize.__dataclass_fields__) == set(HubSize.model_fields)
+    assert HubSize(**SIZE, **more).as_kernel_size() == KernelSize(**SIZE, **more)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"overhead_factor": 0},
+        {"overhead_factor": -0.1},
+        {"overhead_factor": 11},
+        {"overhead_factor": True},
+        {"overhead_factor": "0.1"},
+        {"overhead_factor": float("nan")},
+        {"overhead_factor": [0.1]},
+        {"pyspark_memory_mb": -1},
+        {"off_heap_mb": "1g"},
+        {"off_heap_mb": 1.5},
+        # fewer than at the beginning, and more than there may be
+        {"executors_max": 0},
+        {"executors_max": 2**31 - 1},
+        {"executors": 0, "executors_max": 2, "executor_memory_mb": 0},
+    ],
+)
+def test_new_parts_of_a_size_that_are_refused(changes):
+    with pytest.raises(DefinitionError):
+        definition_of(kernel_json(size={**SIZE, **changes}))
+
+
+def test_a_python_kernel_has_no_executors_later_either():
+    with pytest.raises(DefinitionError, match="no executors"):
+        definition_of(kernel_json(type="python", size={**SIZE, "executors": 0, "executors_max": 1}))
 
 
 def test_the_least_block():

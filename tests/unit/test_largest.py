@@ -127,17 +127,46 @@ some_nodes = st.lists(
             vcores_total=vcores,
             vcores_used=min(vcores, busy),
         ),
-        st.integers(0, 24),
-        st.integers(0, 24),
+        st.integers(2, 24),
+        st.integers(0, 8),
         st.integers(1, 12),
-        st.integers(0, 6),
+        st.integers(0, 3),
     ),
+    min_size=1,
     max_size=5,
 ).map(tuple)
 
 
+def numbers(least, most):
+    return st.just(UNLIMITED) | st.integers(least, most)
+
+
+#: Mostly enough for a kernel, unlike `some_limits`.
+roomy_limits = st.fixed_dictionaries(
+    {
+        "driver_memory_mb": numbers(512, 6000),
+        "driver_cores": numbers(1, 8),
+        "executors": numbers(0, 8),
+        "executor_memory_mb": numbers(400, 6000),
+        "executor_cores": numbers(1, 8),
+        "memory_mb": numbers(2000, 20_000),
+        "cores": numbers(1, 30),
+        "queues": st.sampled_from([UNLIMITED, ("notebooks",), ("root.science.small",)]),
+    }
+).map(lambda chosen: limits(**{field: (value, "default") for field, value in chosen.items()}))
+few_held = st.lists(st.tuples(st.just("a"), st.integers(0, 2000), st.integers(0, 2)), max_size=1).map(
+    lambda kernels: held(*kernels)
+)
+
+
 @settings(max_examples=150)
-@given(some_limits, some_held, some_nodes, st.sampled_from(["memory", "dominant"]), st.sampled_from([256, 1000]))
+@given(
+    roomy_limits | some_limits,
+    few_held | some_held,
+    some_nodes,
+    st.sampled_from(["memory", "dominant"]),
+    st.sampled_from([256, 1000]),
+)
 def test_it_starts_and_nothing_larger_does(chosen, has, nodes, calculator, step):
     total_mb, total_vcores = sum(one.memory_total_mb for one in nodes), sum(one.vcores_total for one in nodes)
     state = cluster(
