@@ -44,10 +44,14 @@ class Rules:
     increment_mb: int = 0
     maximum_allocation_mb: int = 0
 
+    @property
+    def step_mb(self) -> int:
+        """What the memory of a container is a multiple of."""
+        return self.increment_mb or self.minimum_allocation_mb
+
     def container_mb(self, asked_mb: int) -> int:
         """Return the memory of the container that is given for `asked_mb`."""
-        step = self.increment_mb or self.minimum_allocation_mb
-        rounded = round_up_mb(max(asked_mb, self.minimum_allocation_mb), step)
+        rounded = round_up_mb(max(asked_mb, self.minimum_allocation_mb), self.step_mb)
         if asked_mb <= self.maximum_allocation_mb:
             return min(rounded, self.maximum_allocation_mb)
         return rounded

@@ -193,12 +193,11 @@ def _most(least: int, most: int, holds: Callable[[int], bool]) -> int:
 
 def _bounds(size: KernelSize, room: Room, rules: Rules) -> list[str]:
     """Name what forbids one more executor, a larger one, and a larger driver, in this order."""
-    step = rules.increment_mb or rules.minimum_allocation_mb
     executor = max(size.executor_memory_mb, LEAST_HEAP_MB)
     larger = [
         replace(size, executors=size.executors + 1, executor_memory_mb=executor),
-        replace(size, executor_memory_mb=executor + step),
-        replace(size, driver_memory_mb=size.driver_memory_mb + step),
+        replace(size, executor_memory_mb=executor + rules.step_mb),
+        replace(size, driver_memory_mb=size.driver_memory_mb + rules.step_mb),
     ]
     return list(dict.fromkeys(name for one in larger for name in against(one, room, rules)))
 

@@ -8,6 +8,7 @@ import pytest
 from hub_ext.cluster import ClusterState, Node, Queue
 from hub_ext.errors import PublicError
 from hub_ext.kernels import KernelDefinition, Size
+from hub_ext.sizes import Rules
 from hub_portal.models import RunningKernel, Server
 from hub_portal.rendering import HUB_TEMPLATES, hub_context, make_environment, page_user
 from hub_portal.views.cluster import cluster_view
@@ -74,8 +75,10 @@ KERNELS = kernel_rows(
 PAGES = {
     "portal/cluster.html": {"view": view(stale=False), "rows": KERNELS, "launcher": (("spark", NASTY),)},
     "portal/nodes.html": {"view": view(stale=False)},
-    "portal/kernels.html": {"cards": cards([definition()], "spark", 256), "query": NASTY},
-    "portal/kernel.html": {"details": details(definition(description=NASTY, spark_conf={"a": NASTY}), True, 256)},
+    "portal/kernels.html": {"cards": cards([definition()], "spark", Rules(256)), "query": NASTY},
+    "portal/kernel.html": {
+        "details": details(definition(description=NASTY, spark_conf={"a": NASTY}), True, Rules(256))
+    },
     "portal/my_kernels.html": {"rows": KERNELS, "everyone": True, "kernels_admin": True},
     "portal/stop.html": {"title": NASTY, "owner": "bob", "kernel_id": "k1"},
     "portal/error.html": {"error": PublicError("bad-request", NASTY, details=[NASTY], remedy=NASTY)},

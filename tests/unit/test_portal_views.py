@@ -7,6 +7,7 @@ import pytest
 from hub_ext.cluster import Application, ClusterState, Node, Queue
 from hub_ext.errors import PublicError
 from hub_ext.kernels import KernelDefinition, Size
+from hub_ext.sizes import UNBOUNDED_EXECUTORS, Rules
 from hub_portal.gateway import read_catalogue, read_kernels
 from hub_portal.hub import read_server
 from hub_portal.models import Catalogue, RunningKernel, Server
@@ -242,6 +243,8 @@ def test_the_youngest_kernel_comes_first():
 
 
 SMALL = Size(driver_memory_mb=640, executors=2, executor_memory_mb=2048, executor_cores=2)
+DYNAMIC = SMALL.model_copy(update={"executors_max": 4})
+UNBOUNDED = SMALL.model_copy(update={"executors_max": UNBOUNDED_EXECUTORS})
 
 
 @pytest.mark.parametrize(
@@ -252,17 +255,20 @@ SMALL = Size(driver_memory_mb=640, executors=2, executor_memory_mb=2048, executo
         (SMALL, 1024, "7.0 GB and 5 vcores · 2 executors"),
         (SMALL, None, "5.8 GB and 5 vcores · 2 executors"),
         (Size(driver_memory_mb=640), 256, "1.0 GB and 1 vcore · no executors"),
+        (DYNAMIC, 256, "11.0 GB and 9 vcores · up to 4 executors"),
+        (UNBOUNDED, 256, "at least 1.0 GB · any number of executors"),
     ],
 )
 def test_sizes_in_words(size, step, text):
-    assert size_words(size, step) == text
+    assert size_words(size, Rules(step) if step else None) == text
 
 
 def test_details_show_the_sum():
-    found = details(definition_of(size=SMALL, spark_conf={"b": "2", "a": "1"}), True, 256)
+    found = details(definition_of(size=SMALL, spark_conf={"b": "2", "a": "1"}), True, Rules(256))
     driver, executors = found.lines
     assert (driver.asked, driver.rounded, driver.vcores) == ("640 MB heap + 384 MB overhead", "1.0 GB", "1")
     assert executors.what == "2 executors"
+    assert executors.asked == "2.0 GB heap + 384 MB overhead"
     assert executors.rounded == f"2 {words.TIMES} 2.5 GB"
     assert found.total == "6.0 GB, 5 vcores, 3 containers"
     assert found.rounding == "YARN rounds each container up to a multiple of 256 MB."
@@ -270,9 +276,23 @@ def test_details_show_the_sum():
     assert found.queue == "the cluster's default queue"
 
 
+def test_details_show_what_stands_beside_the_heap():
+    size = DYNAMIC.model_copy(update={"overhead_factor": 0.5, "pyspark_memory_mb": 512, "off_heap_mb": 1024})
+    found = details(definition_of(size=size), True, Rules(256, "memory"))
+    driver, executors = found.lines
+    assert driver.asked == "640 MB heap + 384 MB overhead"
+    assert executors.what == "Up to 4 executors"
+    assert executors.asked == "2.0 GB heap + 1.0 GB overhead + 512 MB Python + 1.0 GB off-heap"
+    assert (executors.rounded, executors.vcores) == (f"4 {words.TIMES} 4.5 GB", f"4 {words.TIMES} 1")
+    assert found.total == "19.0 GB, 5 vcores, 5 containers"
+    unbounded = details(definition_of(size=UNBOUNDED), True, Rules(256))
+    assert unbounded.total == "any amount, as nothing bounds the number of executors"
+    assert unbounded.lines[1].rounded == f"n {words.TIMES} 2.5 GB"
+
+
 @pytest.mark.parametrize(("maximum", "warned"), [(0, False), (2560, False), (2048, True)])
 def test_a_container_larger_than_the_largest_is_told(maximum, warned):
-    text = details(definition_of(size=SMALL), False, 256, maximum).fits
+    text = details(definition_of(size=SMALL), False, Rules(256), maximum).fits
     assert bool(text) is warned
     assert not warned or ("2.5 GB" in text and "2.0 GB" in text)
 
@@ -306,7 +326,7 @@ def test_pictures(resources, logo):
 
 @pytest.mark.parametrize(("language", "badge"), [("python", "Py"), ("R", "R"), ("scala", "Sc"), ("", "Sp")])
 def test_letters_for_a_kernel_without_picture(language, badge):
-    assert card(definition_of(language=language), False, 256).badge == badge
+    assert card(definition_of(language=language), False, Rules(256)).badge == badge
 
 
 @pytest.mark.parametrize(
@@ -325,7 +345,7 @@ def test_search(query, names):
         definition_of(name="big", display_name="Big Spark", visibility="group", groups=("research",)),
         definition_of(),
     ]
-    assert [one.name for one in cards(definitions, "spark", 256, query)] == names
+    assert [one.name for one in cards(definitions, "spark", Rules(256), query)] == names
 
 
 def test_the_launcher_lists_the_default_first():

@@ -6,6 +6,7 @@ from pathlib import PurePosixPath
 from hub_ext.cluster import ClusterState
 from hub_ext.errors import PublicError
 from hub_ext.names import is_kernelspec_name
+from hub_ext.sizes import Rules
 
 from ..models import Catalogue
 from ..views.kernels import cards, details
@@ -23,9 +24,9 @@ PICTURES = {
 MAXIMUM_QUERY = 100
 
 
-def step_of(cluster: Part[ClusterState]) -> int | None:
-    """Return what the scheduler rounds memory to, MiB; None when the cluster does not tell."""
-    return cluster.value.minimum_allocation_mb if cluster.value else None
+def rules_of(cluster: Part[ClusterState]) -> Rules | None:
+    """Return how the cluster makes containers; None when it does not tell."""
+    return cluster.value.rules() if cluster.value else None
 
 
 class KernelsPage(PortalHandler):
@@ -40,7 +41,7 @@ class KernelsPage(PortalHandler):
         found: Catalogue | None = catalogue.value
         self.show(
             "portal/kernels.html",
-            cards=cards(found.definitions, found.default, step_of(cluster), query) if found else (),
+            cards=cards(found.definitions, found.default, rules_of(cluster), query) if found else (),
             catalogue_error=catalogue.error,
             query=query,
         )
@@ -61,7 +62,7 @@ class KernelPage(PortalHandler):
         largest = cluster.value.maximum_allocation_mb if cluster.value else 0
         self.show(
             "portal/kernel.html",
-            details=details(catalogue.find(name), catalogue.default == name, step_of(cluster), largest),
+            details=details(catalogue.find(name), catalogue.default == name, rules_of(cluster), largest),
             server=server_view(server, self.who.name, services.base_url, services.hub_prefix),
         )
 
