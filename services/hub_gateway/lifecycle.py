@@ -152,7 +152,7 @@ class Lifecycle:
         except BaseException as error:
             STARTS.labels(outcome=_outcome(error)).inc()
             log.warning("Start of kernel=%s failed: %s", kernel.id, error)
-            await asyncio.shield(self._undo(kernel, f"start failed: {error}"))
+            await asyncio.shield(self._undo(kernel, f"start failed: {_words(error)}"))
             raise
         STARTS.labels(outcome="started").inc()
         return model
@@ -251,6 +251,13 @@ def _outcome(error: BaseException) -> str:
     if isinstance(error, PublicError):
         return error.code
     return "cancelled" if isinstance(error, asyncio.CancelledError) else "error"
+
+
+def _words(error: BaseException) -> str:
+    """Say for the owner why a start failed; what is not public is in the log alone."""
+    if isinstance(error, PublicError):
+        return str(error)
+    return "whoever asked for it went away" if isinstance(error, asyncio.CancelledError) else "an error in the gateway"
 
 
 def _released(what: str) -> PublicError:
