@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
-from sqlalchemy import Update, select, update
+from sqlalchemy import Update, bindparam, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ..cluster import ClusterState
@@ -18,6 +18,11 @@ from .store import LimitStore
 
 STARTING, RUNNING, RESTARTING, ENDED = "starting", "running", "restarting", "ended"
 MAXIMUM_REASON = 500
+# Made once: making a statement takes longer than running it; so does going through the ORM.
+_ADD = Kernel.__table__.insert()  # type: ignore[attr-defined]  # a table, which FromClause does not promise
+_HELD = select(Kernel.id, Kernel.kernelspec, Kernel.memory_mb, Kernel.cores).where(
+    Kernel.owner == bindparam("of_owner"), Kernel.state != ENDED
+)
 
 
 def utc_now() -> datetime:
@@ -71,23 +76,23 @@ class Admission:
             if refusal is not None:
                 raise refusal
             now = self._now()
-            kernel = Kernel(
-                id=starter.kernel_id,
-                owner=ask.owner,
-                cluster_user=starter.cluster_user,
-                kernelspec=ask.kernelspec,
-                server=starter.server,
-                state=STARTING,
-                started_at=now,
-                end_reason="",
-                memory_mb=ask.footprint.memory_mb,
-                cores=ask.footprint.vcores,
-                queue=ask.queue or "",
-                leased_until=now + self._lease,
-                stop_reason="",
-            )
-            session.add(kernel)
-        return kernel
+            row = {
+                "id": starter.kernel_id,
+                "owner": ask.owner,
+                "cluster_user": starter.cluster_user,
+                "kernelspec": ask.kernelspec,
+                "server": starter.server,
+                "state": STARTING,
+                "started_at": now,
+                "end_reason": "",
+                "memory_mb": ask.footprint.memory_mb,
+                "cores": ask.footprint.vcores,
+                "queue": ask.queue or "",
+                "leased_until": now + self._lease,
+                "stop_reason": "",
+            }
+            await session.execute(_ADD, row)
+        return Kernel(**row)
 
     async def confirm(self, kernel_id: str) -> bool:
         """Record that a start or restart is done; False when the row was released meanwhile and the kernel must go."""
@@ -146,12 +151,11 @@ class Admission:
 
     async def _write(self, statement: Update) -> bool:
         async with self._database.transaction() as session:
-            result = await session.execute(statement)
+            result = await session.execute(statement, execution_options={"synchronize_session": False})
             return bool(result.rowcount)  # type: ignore[attr-defined]  # an UPDATE's result is a CursorResult
 
 
 async def held_by(session: AsyncSession, owner: str) -> list[Held]:
     """Return what the kernels of `owner` that have not ended hold."""
-    columns = (Kernel.id, Kernel.kernelspec, Kernel.memory_mb, Kernel.cores)
-    rows = await session.execute(select(*columns).where(Kernel.owner == owner, Kernel.state != ENDED))
+    rows = await session.execute(_HELD, {"of_owner": owner})
     return [Held(kernel_id, kernelspec, memory_mb, cores) for kernel_id, kernelspec, memory_mb, cores in rows]

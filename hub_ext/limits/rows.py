@@ -8,13 +8,13 @@ from functools import lru_cache
 from itertools import islice
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Text, and_, bindparam, cast, delete, insert, or_, select, true, update
+from sqlalchemy import Executable, Text, and_, bindparam, cast, delete, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ..database import LimitSubject, LimitValue, Setting
 from ..errors import PublicError
 from .fields import checked
-from .model import Configured, OwnValue, Subject
+from .model import SCOPES, Configured, OwnValue, Subject
 from .resolve import plain
 
 #: Key of the setting that tells what the Hub's configuration gives.
@@ -23,7 +23,16 @@ CONFIGURED = "configured_limits"
 CHUNK = 1000
 
 Stored = dict[Subject, dict[str, OwnValue]]
+#: A statement, and the names that it is about.
+Question = tuple[Executable, dict[str, list[str]]]
 T = TypeVar("T")
+
+# Made once: making a statement takes longer than most of them take to run, and every start of a kernel needs these.
+_CONFIGURED = select(cast(Setting.value, Text)).where(Setting.key == CONFIGURED)
+_VALUES = select(
+    LimitValue.scope, LimitValue.name, LimitValue.field, LimitValue.value, LimitValue.until, LimitValue.value_after
+)
+_REVISIONS = select(LimitSubject.scope, LimitSubject.name, LimitSubject.revision)
 
 
 def chunks(items: Iterable[T], size: int = CHUNK) -> Iterator[list[T]]:
@@ -40,27 +49,26 @@ async def values_of(
 
     Who is about to replace values may skip those that make no sense.
     """
-    return await _values(session, _conditions(LimitValue, subjects), skip_unreadable)
+    return await _values(session, _of(_VALUES, subjects), skip_unreadable)
 
 
 async def ended_values(session: AsyncSession, now: datetime) -> Stored:
     """Return the values whose time was over at `now`."""
-    return await _values(session, [LimitValue.until <= now])
+    return await _values(session, [(_VALUES.where(LimitValue.until <= now), {})])
 
 
 async def revisions_of(session: AsyncSession, subjects: Collection[Subject] | None = None) -> dict[Subject, int]:
     """Return the revisions of those whose values were ever changed."""
     found = {}
-    for condition in _conditions(LimitSubject, subjects):
-        query = select(LimitSubject.scope, LimitSubject.name, LimitSubject.revision).where(condition)
-        for scope, name, revision in await session.execute(query):
+    for query, names in _of(_REVISIONS, subjects):
+        for scope, name, revision in await session.execute(query, names):
             found[_subject(scope, name)] = revision
     return found
 
 
 async def read_configured(session: AsyncSession) -> Configured:
     """Return what the gateway wrote down of the Hub's configuration."""
-    text = await session.scalar(select(cast(Setting.value, Text)).where(Setting.key == CONFIGURED))
+    text = await session.scalar(_CONFIGURED)
     return _configured(text or "{}")
 
 
@@ -116,14 +124,10 @@ def unreadable(reason: object) -> PublicError:
     )
 
 
-async def _values(
-    session: AsyncSession, conditions: Iterable[ColumnElement[bool]], skip_unreadable: bool = False
-) -> Stored:
+async def _values(session: AsyncSession, questions: Iterable[Question], skip_unreadable: bool = False) -> Stored:
     found: Stored = defaultdict(dict)
-    columns = (LimitValue.scope, LimitValue.name, LimitValue.field)
-    for condition in conditions:
-        query = select(*columns, LimitValue.value, LimitValue.until, LimitValue.value_after).where(condition)
-        for scope, name, field, value, until, after in await session.execute(query):
+    for query, names in questions:
+        for scope, name, field, value, until, after in await session.execute(query, names):
             try:
                 found[_subject(scope, name)][field] = OwnValue(checked(field, value), until, checked(field, after))
             except ValueError as error:
@@ -132,16 +136,21 @@ async def _values(
     return dict(found)
 
 
-def _conditions(table: Any, subjects: Collection[Subject] | None) -> Iterator[ColumnElement[bool]]:
-    """Give the conditions that pick `subjects`, a part of them each."""
+def _of(query: Any, subjects: Collection[Subject] | None) -> Iterator[Question]:
+    """Give the statement for all, or for a part of `subjects` at a time."""
     if subjects is None:
-        yield true()
+        yield query, {}
         return
     for chunk in chunks(sorted(set(subjects))):
-        names = defaultdict(list)
-        for subject in chunk:
-            names[subject.scope].append(subject.name)
-        yield or_(*(and_(table.scope == scope, table.name.in_(found)) for scope, found in names.items()))
+        yield _SOME[query], {scope: [one.name for one in chunk if one.scope == scope] for scope in SCOPES}
+
+
+def _some(query: Any) -> Executable:
+    """Keep the rows of those whose names are given, for each scope."""
+    scope, name = list(query.selected_columns)[:2]
+    of_each = (and_(scope == one, name.in_(bindparam(one, expanding=True))) for one in SCOPES)
+    some: Executable = query.where(or_(*of_each))
+    return some
 
 
 def _subject(scope: Any, name: str) -> Subject:
@@ -158,3 +167,6 @@ def _configured(text: str) -> Configured:
     except (ValueError, TypeError, AttributeError) as error:
         raise unreadable(f"From the Hub's configuration: {error}") from error
     return configured
+
+
+_SOME = {query: _some(query) for query in (_VALUES, _REVISIONS)}
