@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import threading
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, nullcontext
@@ -24,6 +25,8 @@ DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "po
 #: Seconds for which a transaction waits for another one's lock, and for one statement's answer.
 BUSY_TIMEOUT = 10.0
 CONNECT_TIMEOUT = 5.0
+#: alembic keeps what it works on in a module: one at a time in this process.
+_one_upgrade = threading.Lock()
 
 
 class Database:
@@ -115,8 +118,8 @@ class Database:
 
 
 def upgrade(url: str) -> None:
-    """Create or migrate the schema; safe to run at every start, also inside a running event loop."""
-    with ThreadPoolExecutor(max_workers=1) as pool:
+    """Create or migrate the schema; safe to run at every start, by several at once, and inside a running event loop."""
+    with _one_upgrade, ThreadPoolExecutor(max_workers=1) as pool:
         pool.submit(asyncio.run, _upgrade(url)).result()
 
 
@@ -130,9 +133,14 @@ def unreachable() -> PublicError:
 
 async def _upgrade(url: str) -> None:
     engine = _engine(url)
+    sqlite = engine.dialect.name == "sqlite"
     try:
-        async with engine.begin() as connection:
-            await connection.run_sync(_run_migrations)
+        async with engine.connect() as connection:
+            await connection.execution_options(**({"sqlite_begin": "BEGIN IMMEDIATE"} if sqlite else {}))
+            async with connection.begin():
+                if not sqlite:
+                    await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _key("upgrade")})
+                await connection.run_sync(_run_migrations)
     finally:
         await engine.dispose()
 
@@ -177,9 +185,9 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
     """Write-ahead logging lets several services read while one writes; transactions begin where we say so."""
     connection.isolation_level = None
     cursor = connection.cursor()
+    cursor.execute(f"PRAGMA busy_timeout={int(BUSY_TIMEOUT * 1000)}")
     cursor.execute("PRAGMA journal_mode=WAL")
     cursor.execute("PRAGMA synchronous=NORMAL")
-    cursor.execute(f"PRAGMA busy_timeout={int(BUSY_TIMEOUT * 1000)}")
     cursor.execute("PRAGMA foreign_keys=ON")
     cursor.close()
 

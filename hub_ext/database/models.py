@@ -81,9 +81,9 @@ class LimitValue(Base):
     scope: Mapped[str] = mapped_column(String(16), primary_key=True)
     name: Mapped[str] = mapped_column(String(255), primary_key=True)
     field: Mapped[str] = mapped_column(String(40), primary_key=True)
-    value: Mapped[Any] = mapped_column(NullableJSON)
+    value: Mapped[Any] = mapped_column(NullableJSON, nullable=True)
     until: Mapped[datetime | None] = mapped_column(UTCDateTime)
-    value_after: Mapped[Any] = mapped_column(NullableJSON)
+    value_after: Mapped[Any] = mapped_column(NullableJSON, nullable=True)
 
 
 class LimitChange(Base):
@@ -103,9 +103,9 @@ class LimitChange(Base):
     scope: Mapped[str] = mapped_column(String(16))
     name: Mapped[str] = mapped_column(String(255))
     field: Mapped[str] = mapped_column(String(40))
-    before: Mapped[Any] = mapped_column(NullableJSON)
+    before: Mapped[Any] = mapped_column(NullableJSON, nullable=True)
     before_until: Mapped[datetime | None] = mapped_column(UTCDateTime)
-    after: Mapped[Any] = mapped_column(NullableJSON)
+    after: Mapped[Any] = mapped_column(NullableJSON, nullable=True)
     after_until: Mapped[datetime | None] = mapped_column(UTCDateTime)
     reason: Mapped[str] = mapped_column(String(500), default="")
     #: The batch that this one took back, empty for any other.
@@ -121,14 +121,14 @@ class LimitRequest(Base):
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
     user_name: Mapped[str] = mapped_column(String(255))
     field: Mapped[str] = mapped_column(String(40))
-    wanted: Mapped[Any] = mapped_column(NullableJSON)
+    wanted: Mapped[Any] = mapped_column(NullableJSON, nullable=True)
     reason: Mapped[str] = mapped_column(String(1000), default="")
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
     state: Mapped[str] = mapped_column(String(16))
     decided_by: Mapped[str] = mapped_column(String(255), default="")
     decided_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     #: What was granted, which may be less than was wanted, and until when.
-    granted: Mapped[Any] = mapped_column(NullableJSON)
+    granted: Mapped[Any] = mapped_column(NullableJSON, nullable=True)
     until: Mapped[datetime | None] = mapped_column(UTCDateTime)
     answer: Mapped[str] = mapped_column(String(1000), default="")
 
@@ -150,4 +150,4 @@ class Setting(Base):
     __tablename__ = "settings"
 
     key: Mapped[str] = mapped_column(String(40), primary_key=True)
-    value: Mapped[Any] = mapped_column(NullableJSON)
+    value: Mapped[Any] = mapped_column(NullableJSON, nullable=True)
