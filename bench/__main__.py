@@ -19,8 +19,8 @@ from .timing import Times
 
 RESULTS = Path(__file__).parent / "RESULTS.md"
 DECISIONS_PER_SECOND, DECISION_MS, TABLE_MS = 200, 50, 200
-#: Processes and what each one does at a time.
-ADMISSION = ((1, 1), (1, 8), (1, 32), (2, 8))
+#: Processes, what each one does at a time, and how many come each second (0: as many as are possible).
+ADMISSION = ((1, 1, 0), (1, 8, 0), (1, 32, 0), (2, 8, 0), (1, 0, 200), (2, 0, 200))
 
 
 @contextmanager
@@ -42,10 +42,12 @@ def databases() -> Iterator[dict[str, str]]:
 def admission_rows(urls: dict[str, str]) -> list[str]:
     rows = []
     for name, url in urls.items():
-        for processes, concurrency in ADMISSION:
-            found = admission.in_processes(url, processes, concurrency)
-            kept = found.rate >= DECISIONS_PER_SECOND and found.percentile(99) < DECISION_MS
-            rows.append(_row(name, processes, concurrency, f"{found.rate:.0f}", *_times(found), _yes(kept)))
+        for processes, at_a_time, rate in ADMISSION:
+            found = admission.in_processes(url, processes, at_a_time, rate)
+            how = f"{rate} come each second" if rate else f"{at_a_time} at a time each"
+            # The rate is a matter of what is possible, the waiting one of what comes.
+            kept = found.percentile(99) < DECISION_MS if rate else found.rate >= DECISIONS_PER_SECOND
+            rows.append(_row(name, processes, how, f"{found.rate:.0f}", *_times(found), _yes(kept)))
             print(rows[-1], flush=True)
     return rows
 
@@ -88,9 +90,10 @@ def report(admitted: list[str], tables: list[str], load: tuple[float, float, flo
         "## Decisions about kernel starts",
         "",
         "`Admission.reserve` for different users, each followed by a release, which counts in the rate and not in the "
-        f"times. Goal: at least {DECISIONS_PER_SECOND} a second, 99 of 100 in less than {DECISION_MS} ms.",
+        f"times. Goal: at least {DECISIONS_PER_SECOND} a second where as many are made as are possible, and 99 of 100 "
+        f"in less than {DECISION_MS} ms where {DECISIONS_PER_SECOND} come each second.",
         "",
-        _row("database", "processes", "at a time, each", "decisions/s", "p50 ms", "p99 ms", "longest ms", "goal kept"),
+        _row("database", "processes", "how many", "decisions/s", "p50 ms", "p99 ms", "longest ms", "goal kept"),
         "|---|---|---|---|---|---|---|---|",
         *admitted,
         "",

@@ -26,23 +26,39 @@ SIZE = KernelSize(driver_memory_mb=640)
 FOOTPRINT = footprint(SIZE, CLUSTER.rules())
 
 
-async def measure(url: str, concurrency: int, seed: int = 0) -> Times:
-    """Decide about starts of different users for a while, `concurrency` at a time."""
+async def measure(url: str, at_a_time: int, rate: int, seed: int) -> Times:
+    """Decide about starts of different users for a while: `at_a_time`, or `rate` new ones each second."""
     database = Database(url)
     admission = Admission(database, LimitStore(database))
     chance = random.Random(seed)  # noqa: S311  (the same users every time)
     for _ in range(WARM_UP):
         await _decide(admission, chance)
-    began, each = time.perf_counter(), list[float]()
-
-    async def work() -> None:
-        while time.perf_counter() - began < SECONDS:
-            each.append(await _decide(admission, chance))
-
-    await asyncio.gather(*(work() for _ in range(concurrency)))
+    began = time.perf_counter()
+    each = await (_arriving(admission, chance, rate) if rate else _closed(admission, chance, at_a_time))
     together = time.perf_counter() - began
     await database.close()
     return Times(each, together)
+
+
+async def _closed(admission: Admission, chance: random.Random, at_a_time: int) -> list[float]:
+    """Begin a decision whenever another one is done: as many as are possible."""
+    until, each = time.perf_counter() + SECONDS, list[float]()
+
+    async def work() -> None:
+        while time.perf_counter() < until:
+            each.append(await _decide(admission, chance))
+
+    await asyncio.gather(*(work() for _ in range(at_a_time)))
+    return each
+
+
+async def _arriving(admission: Admission, chance: random.Random, rate: int) -> list[float]:
+    """Begin decisions at a steady pace, done or not: how long people wait when so many come."""
+    began, deciding = time.perf_counter(), []
+    for number in range(int(SECONDS * rate)):
+        await asyncio.sleep(max(0.0, began + number / rate - time.perf_counter()))
+        deciding.append(asyncio.create_task(_decide(admission, chance)))
+    return list(await asyncio.gather(*deciding))
 
 
 async def _decide(admission: Admission, chance: random.Random) -> float:
@@ -63,11 +79,11 @@ async def _decide(admission: Admission, chance: random.Random) -> float:
     return took
 
 
-def in_processes(url: str, processes: int, concurrency: int) -> Times:
-    """Measure several processes at the same time, as several gateways are."""
+def in_processes(url: str, processes: int, at_a_time: int, rate: int = 0) -> Times:
+    """Measure several processes at the same time, as several gateways are; `rate` is that of all together."""
     started = [
         subprocess.Popen(  # noqa: S603  (this very module)
-            [sys.executable, "-m", "bench.admission", url, str(concurrency), str(number)],
+            [sys.executable, "-m", "bench.admission", url, str(at_a_time), str(rate // processes), str(number)],
             stdout=subprocess.PIPE,
             text=True,
         )
@@ -81,6 +97,5 @@ def in_processes(url: str, processes: int, concurrency: int) -> Times:
 
 
 if __name__ == "__main__":
-    _, given_url, given_concurrency, given_seed = sys.argv
-    found = asyncio.run(measure(given_url, int(given_concurrency), int(given_seed)))
+    found = asyncio.run(measure(sys.argv[1], *(int(word) for word in sys.argv[2:])))
     json.dump({"each": found.each, "together": found.together}, sys.stdout)
