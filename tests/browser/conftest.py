@@ -2,8 +2,10 @@
 
 import os
 import shutil
+from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
 import pytest
 from playwright.sync_api import expect, sync_playwright
 
@@ -75,3 +77,15 @@ def take_picture(page, name, wanted):
     if folder and wanted:
         page.wait_for_load_state("networkidle")
         page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
+
+
+@contextmanager
+def suspended(platform, word):
+    """Let a part of the platform hang."""
+    family = psutil.Process(platform.process.pid).children(recursive=True)
+    (found,) = [one for one in family if any(part.endswith(word) for part in one.cmdline())]
+    found.suspend()
+    try:
+        yield
+    finally:
+        found.resume()

@@ -10,7 +10,7 @@ import pytest
 import requests
 from playwright.sync_api import expect
 
-from tests.browser.conftest import SECONDS, take_picture
+from tests.browser.conftest import SECONDS, suspended, take_picture
 from tests.support import TIMEOUT, bearer, wait_for
 
 PORTAL = "/services/portal/"
@@ -113,7 +113,8 @@ def test_an_administrator_edits_in_place(platform, logged_in, limits):
     row_of(page, "bob").get_by_role("link", name="Edit bob").click()
     form = page.get_by_role("form", name="Limits of bob")
     expect(form.get_by_label("Kernels: which value")).to_be_focused()
-    expect(form.get_by_role("group", name="Memory, total")).to_contain_text("inherits 6 GB")
+    memory = form.get_by_role("group", name="Memory, total")
+    expect(memory).to_contain_text("inherits 6 GB (configuration)", use_inner_text=True)
     choose(page, "Memory, total", "value", "lots")
     form.get_by_role("button", name="Save").click()
     wrong = form.get_by_label("Memory, total: own value")
@@ -121,7 +122,7 @@ def test_an_administrator_edits_in_place(platform, logged_in, limits):
     expect(wrong).to_have_value("lots")
     expect(wrong).to_have_accessible_description(re.compile("Write a size like 64 GB"))
     wrong.fill("4 GB")
-    expect(form.get_by_role("group", name="Memory, total")).to_contain_text("inherited would be 6 GB")
+    expect(memory).to_contain_text("inherited would be 6 GB (configuration)", use_inner_text=True)
     choose(page, "Executors", "value", "0")
     choose(page, "Cores, total", "unlimited")
     form.get_by_label("Reason").fill("a trial")
@@ -132,6 +133,7 @@ def test_an_administrator_edits_in_place(platform, logged_in, limits):
     expect(row_of(page, "bob")).to_contain_text("4 GB user")
     expect(row_of(page, "bob")).to_contain_text("unlimited user")
     expect(row_of(page, "bob")).to_contain_text("own: executors")
+    expect(page.get_by_label("Select bob")).to_be_visible()
     assert_not_reloaded(page)
     own = limits.get("users/bob")["own_values"]
     assert {field: one["value"] for field, one in own.items()} == {
@@ -370,7 +372,7 @@ def test_a_wish_is_granted_until_a_day_and_its_owner_sees_it(platform, logged_in
     dialog.get_by_label("A word to alice").fill("then we look again")
     dialog.get_by_role("button", name="Grant", exact=True).click()
     expect(said(admin)).to_contain_text("The request of alice was granted.")
-    expect(admin.get_by_text("No request is open.")).to_be_visible()
+    expect(admin.locator("#requests")).to_contain_text("No request is open.")
     assert_not_reloaded(admin)
 
     memory = page.get_by_role("row", name=re.compile("^Memory, total"))
@@ -521,9 +523,18 @@ def test_a_kernel_that_is_going_to_be_stopped_is_announced_and_its_end_explained
     expect(notice).to_contain_text("idle", timeout=60 * SECONDS)
     expect(row).to_contain_text("stops at")
     expect(row).to_have_count(0, timeout=60 * SECONDS)
-    ended = page.get_by_role("region", name=re.compile("Ended lately"))
+    ended = page.locator("#ended-table")
     expect(ended).to_contain_text(re.compile("idle", re.IGNORECASE))
     wait_for(lambda: not platform.running_applications(client.kernel_id), 30, what="the application's end")
+
+
+def test_without_the_gateway_it_is_said_in_place(platform, logged_in, limits):
+    admin, alice = logged_in("admin"), logged_in("alice")
+    with suspended(platform, "hub_gateway"):
+        for page, path in ((admin, "admin/limits"), (admin, "admin/limits/history"), (alice, "my-limits")):
+            page.goto(f"{platform.url}{PORTAL}{path}")
+            expect(page.get_by_role("heading", level=1)).to_be_visible()
+            expect(page.get_by_role("alert").first).to_contain_text("The kernel gateway does not answer")
 
 
 @pytest.fixture(scope="module")

@@ -4,15 +4,13 @@ With ``HUB_EXT_SCREENSHOTS`` set to a folder the pictures of the documentation a
 """
 
 import re
-from contextlib import contextmanager
 
-import psutil
 import pytest
 import requests
 from playwright.sync_api import expect
 
 from hub_ext.sizes import human_mb
-from tests.browser.conftest import SECONDS, take_picture
+from tests.browser.conftest import SECONDS, suspended, take_picture
 from tests.support import wait_for
 
 PORTAL = "/services/portal/"
@@ -45,18 +43,6 @@ def busy_cluster(platform):
 def row_of(page, kernel_id):
     """Return a kernel's line in the table."""
     return page.locator("tr", has=page.locator(f"#stop-{kernel_id}"))
-
-
-@contextmanager
-def suspended(platform, word):
-    """Let a part of the platform hang."""
-    family = psutil.Process(platform.process.pid).children(recursive=True)
-    (found,) = [one for one in family if any(part.endswith(word) for part in one.cmdline())]
-    found.suspend()
-    try:
-        yield
-    finally:
-        found.resume()
 
 
 def test_the_cluster_page_shows_the_resource_managers_numbers(platform, logged_in, kernel):

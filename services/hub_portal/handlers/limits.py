@@ -14,6 +14,8 @@ from .base import gathered
 from .limits_base import FormHandler
 
 MOST_REASON = 500
+#: Older ones of a person are not shown to them any more.
+MOST_REQUESTS = 10
 
 
 class MyLimitsPage(FormHandler):
@@ -43,7 +45,7 @@ class MyLimitsPage(FormHandler):
             "cluster_error": mine.cluster_error if mine else "",
             "kernel_count": len(mine.kernels) if mine else 0,
             "requests_error": asked.error,
-            "requests": [request_view(one, self.now()) for one in requests.requests],
+            "requests": [request_view(one, self.now()) for one in requests.requests[:MOST_REQUESTS]],
         }
 
 

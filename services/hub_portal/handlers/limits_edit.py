@@ -69,7 +69,8 @@ class SubjectHandler(LimitsAdminHandler):
             row=found.row,
             editor=editor,
             revision=found.subject.revision or 0,
-            alone=True,
+            # In the table a line can be ticked; on a page of its own there is nothing to do with the tick.
+            selectable=self.is_fragment,
             open_requests=0,
             **more,
         )

@@ -98,14 +98,15 @@
   });
 
   let saidUntil = 0;
-  document.addEventListener("portal-said", (event) => {
+  const say = (text) => {
     const said = document.getElementById("said");
-    said.textContent = event.detail.value;
+    said.textContent = text;
     clearTimeout(saidUntil);
     saidUntil = setTimeout(() => {
       said.textContent = "";
     }, 12000);
-  });
+  };
+  document.addEventListener("portal-said", (event) => say(event.detail.value));
   document.addEventListener("portal-close", () => document.getElementById("dialog").close());
 
   document.addEventListener("htmx:sendError", () => offline(true));
@@ -115,6 +116,12 @@
     if (link instanceof HTMLAnchorElement) {
       // The page behind the link says in full why there is no dialog.
       window.location.assign(link.href);
+      return;
+    }
+    if (link instanceof HTMLFormElement) {
+      // What was typed stays; why it was not taken is said, as text.
+      const answer = new DOMParser().parseFromString(event.detail.xhr.responseText, "text/html");
+      say(answer.body.textContent.replace(/\s+/g, " ").trim());
       return;
     }
     offline(true);

@@ -30,7 +30,7 @@ LABELS: dict[str, str] = {
     "idle_timeout": "Idle time",
     "lifetime": "Lifetime",
     "kernel_definitions": "Kernel definitions",
-    "environments_disk_mb": "Disk for environments",
+    "environments_disk_mb": "Environment disk",
     "server_memory_mb": "Server memory",
     "server_cores": "Server cores",
 }
