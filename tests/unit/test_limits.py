@@ -209,3 +209,16 @@ def test_every_field_has_an_answer_and_a_source(default, of_groups, user, restri
 def test_a_value_that_makes_no_sense_is_refused_with_its_name(name, bad):
     with pytest.raises(ValueError, match=name):
         checked(name, bad)
+
+
+@given(st.dictionaries(st.sampled_from("abcd"), st.one_of(st.none(), st.just(UNLIMITED), queue_names), min_size=1))
+def test_queues_of_groups_are_those_of_any_or_those_of_all(of_groups):
+    given_lists = [set(one) for one in of_groups.values() if isinstance(one, list)]
+    all_given = [one for one in of_groups.values() if one is not None]
+    wide = resolve({}, {name: {"queues": one} for name, one in of_groups.items()}, {})["queues"].value
+    narrow = resolve({}, {name: {"queues": one} for name, one in of_groups.items()}, {}, most_restrictive=True)
+    if not given_lists:
+        assert wide == narrow["queues"].value == UNLIMITED
+        return
+    assert set(narrow["queues"].value) == set.intersection(*given_lists)
+    assert wide == UNLIMITED if UNLIMITED in all_given else set(wide) == set.union(*given_lists)
