@@ -83,6 +83,8 @@ class Subject(Plain):
     name: str = ""
     own_values: dict[str, OwnValue] = Field(default_factory=dict)
     inherited: dict[str, Limit] = Field(default_factory=dict)
+    #: Told in the list of groups: what the Hub's configuration file sets for it.
+    configured: dict[str, Value] = Field(default_factory=dict)
     revision: int | None = None
     members: int | None = None
 

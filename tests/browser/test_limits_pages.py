@@ -239,6 +239,7 @@ def test_two_administrators_do_not_overwrite_each_other_unknowingly(platform, lo
 def test_a_groups_change_is_previewed_while_it_is_typed(platform, logged_in, limits):
     limits.set("users/alice", kernels=2)
     page = open_admin(platform, logged_in, "admin/limits/groups")
+    expect(row_of(page, "analytics")).to_contain_text("Memory, total 8 GB configuration")
     page.get_by_role("link", name="Edit group analytics").click()
     form = page.get_by_role("form", name="Limits of group analytics")
     preview = form.locator(".preview")

@@ -372,6 +372,13 @@ def test_a_group_shows_its_values_and_those_of_the_configuration():
     )
     assert row.values == (("Kernels", "0 (none)", "until 1 Dec"), ("Memory, total", "1 GB", "configuration"))
     assert (row.key, row.members) == ("a%2Fb", "1 person")
+    listed = Subject(
+        scope="group", name="a", configured={"cores": 8, "kernels": 2}, own_values={"cores": OwnValue(value=4)}
+    )
+    assert limits_table.subject_row(listed, NOW).values == (
+        ("Kernels", "2", "configuration"),
+        ("Cores, total", "4", ""),
+    )
 
 
 def test_a_preview_tells_who_is_affected_who_keeps_and_who_would_be_over():

@@ -123,6 +123,7 @@ class GroupRow(Answer):
     name: str
     members: int
     own_values: dict[str, OwnLimit]
+    configured: dict[str, LimitValue] = Field(description="What the Hub's configuration file sets for it.")
     revision: int
 
 

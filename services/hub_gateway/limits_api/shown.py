@@ -5,6 +5,7 @@ from typing import Any
 
 from hub_ext.database import Kernel
 from hub_ext.limits import ResolvedLimit
+from hub_ext.limits.fields import checked
 from hub_ext.limits.model import OwnValue, Subject
 from hub_ext.limits.resolve import plain
 
@@ -85,6 +86,11 @@ def group_row(table: Table, name: str, count: int) -> GroupRow:
         name=name,
         members=count,
         own_values=own_values(stored.values),
+        configured={
+            field: plain(value)
+            for field, given in table.resolver.all.configured.of(stored.subject).items()
+            if (value := checked(field, given)) is not None
+        },
         revision=stored.revision,
     )
 

@@ -189,11 +189,10 @@ def subject_row(subject: Subject, now: datetime) -> SubjectRow:
     """Make a line: label, value and a note for each value that is set here or in the configuration."""
     own = {name: _own(name, one, now) for name, one in subject.own_values.items() if one.value is not None}
     source = "default" if subject.scope == "default" else f"group {subject.name}"
-    given = {
-        name: (value_words(name, limit.value), "configuration")
-        for name, limit in subject.inherited.items()
-        if limit.configured and limit.source == source and name not in own
+    in_file = subject.configured or {
+        name: limit.value for name, limit in subject.inherited.items() if limit.configured and limit.source == source
     }
+    given = {name: (value_words(name, value), "configuration") for name, value in in_file.items()}
     found = {**given, **own}
     return SubjectRow(
         scope=subject.scope,
