@@ -523,6 +523,7 @@ def test_a_kernel_that_is_going_to_be_stopped_is_announced_and_its_end_explained
     notice = page.get_by_role("status").filter(has_text="will be stopped at")
     expect(notice).to_contain_text("idle", timeout=60 * SECONDS)
     expect(row).to_contain_text("stops at")
+    take_picture(page, "my-kernels-notice", True)
     expect(row).to_have_count(0, timeout=60 * SECONDS)
     ended = page.locator("#ended-table")
     expect(ended).to_contain_text(re.compile("idle", re.IGNORECASE))
