@@ -164,6 +164,8 @@ def _nodes(ask: Ask, cluster: ClusterState) -> PublicError | None:
 
 def _queue_share(ask: Ask, cluster: ClusterState, queue: Queue | None) -> PublicError | None:
     most_mb, most_vcores = largest_share(cluster, queue)
+    if ask.size is not None and ask.size.unbounded:
+        return physical_refusals.unbounded(ask, most_mb, queue)
     if most_mb and ask.footprint.memory_mb > most_mb:
         return physical_refusals.queue_too_small(ask, "memory_mb", ask.footprint.memory_mb, most_mb, queue)
     counted = cluster.resource_calculator == "dominant"

@@ -81,19 +81,31 @@ def _cores_beside(part: Part, nodes: Sequence[Node]) -> list[int]:
 
 def queue_too_small(ask: Ask, field: str, asked: int, most: int, queue: Queue | None) -> PublicError:
     """Refuse a kernel that is larger than all that its queue can ever hold."""
-    unbounded = ask.size is not None and ask.size.unbounded
     where = f"queue {queue.name}" if queue else "this cluster"
-    takes = "takes any amount" if unbounded else f"takes {_amount(field, asked)}"
     return PublicError(
         "queue-too-small",
-        f"{ask.display_name} {takes} in YARN, and {where} can hold at most {_amount(field, most)}, even when "
-        "nothing else runs.",
-        details=[f"It asks for {shape_words(ask)}.", *([unbounded_words()] if unbounded else [])],
+        f"{ask.display_name} takes {_amount(field, asked)} in YARN, and {where} can hold at most "
+        f"{_amount(field, most)}, even when nothing else runs.",
+        details=[f"It asks for {shape_words(ask)}."],
         remedy=f"Choose a kernel of at most {_amount(field, most)}, or ask {HADOOP_ADMINISTRATOR} for more"
         + (" or for another queue." if queue else "."),
-        numbers=_numbers(field, asked, most, f"queue {queue.path}" if queue else "cluster")
-        | ({"asked": UNLIMITED} if unbounded else {}),
+        numbers=_numbers(field, asked, most, _source(queue)),
     )
+
+
+def unbounded(ask: Ask, most_mb: int, queue: Queue | None) -> PublicError:
+    """Refuse dynamic allocation without a maximum: no queue holds any number of executors."""
+    return PublicError(
+        "queue-too-small",
+        f"{ask.display_name} can't start: nothing bounds what it takes in YARN.",
+        details=[f"It asks for {shape_words(ask)}.", unbounded_words()],
+        remedy="Choose another kernel, and tell this one's owner or your Hub administrator.",
+        numbers={**_numbers("memory_mb", 0, most_mb, _source(queue)), "asked": UNLIMITED},
+    )
+
+
+def _source(queue: Queue | None) -> str:
+    return f"queue {queue.path}" if queue else "cluster"
 
 
 def cluster_unreachable(state: ClusterState | None = None) -> PublicError:

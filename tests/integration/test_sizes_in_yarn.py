@@ -41,7 +41,10 @@ SIZES = {
 }
 DOMINANT, MEMORY = "DominantResourceCalculator", "DefaultResourceCalculator"
 #: Where only memory is counted two sizes are enough to see it.
-KERNELS = [*((DOMINANT, name) for name in SIZES), *((MEMORY, name) for name in ("explicit_overhead", "dynamic"))]
+KERNELS = [
+    *((DOMINANT, name) for name in SIZES),
+    *((MEMORY, name) for name in ("explicit_overhead", "dynamic_with_everything")),
+]
 MANY_TASKS = "import time; sc.parallelize(range(200), 200).foreach(lambda _: time.sleep(0.5))"
 
 

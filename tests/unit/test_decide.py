@@ -81,7 +81,10 @@ def test_dynamic_allocation_without_a_maximum_is_refused_by_every_finite_limit(f
     assert "spark.dynamicAllocation.maxExecutors" in str(refusal)
     assert refusal.numbers["asked"] == UNLIMITED
     assert limit_refusal(ask(size), limits(**{field: UNLIMITED}), []) is None
-    assert code(physical_refusal(ask(size), cluster())) == "queue-too-small"
+    for state in (cluster(), cluster(queues=(), nodes=(), memory_total_mb=0, vcores_total=0)):
+        refusal = physical_refusal(ask(size), state)
+        assert (refusal.code, refusal.numbers["asked"]) == ("queue-too-small", UNLIMITED)
+        assert "spark.dynamicAllocation.maxExecutors" in str(refusal)
 
 
 @pytest.mark.parametrize(
