@@ -450,7 +450,7 @@ def test_a_file_shows_its_differences_before_it_is_applied(platform, logged_in, 
     expect(changes).to_contain_text("alice")
     assert limits.value("alice", "kernels")["value"] == 6
     changes.get_by_role("button", name="Apply").click()
-    expect(page.get_by_text("Imported: 1 changes.")).to_be_visible()
+    expect(page.get_by_text("Imported: 1 change.")).to_be_visible()
     assert limits.value("alice", "kernels")["source"] != "user"
 
 

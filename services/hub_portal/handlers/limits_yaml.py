@@ -2,6 +2,7 @@
 
 from hub_ext.errors import PublicError
 
+from ..views.words import count
 from .limits_base import LimitsAdminHandler
 
 MAXIMUM_BYTES = 4 * 1024 * 1024
@@ -35,7 +36,7 @@ class ImportPage(LimitsAdminHandler):
             self.show("portal/limits_import.html", text=kept, changes=None, merge=merge, refusal=error)
             return
         if apply:
-            self.flash(f"Imported: {len(changes):,} changes." if changes else "Imported: nothing was different.")
+            self.flash(f"Imported: {count(len(changes), 'change')}." if changes else "Imported: nothing was different.")
             self.redirect(f"{self.portal_url}admin/limits/history", status=303)
             return
         self.show("portal/limits_import.html", text=text, changes=changes, merge=merge, refusal=None)

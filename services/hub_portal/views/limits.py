@@ -124,7 +124,7 @@ def badge(limit: Limit, now: datetime) -> Badge:
     """Say for administrators where a value comes from."""
     kind = limit.source.split(" ", 1)[0] or "default"
     until = f" until {day_words(limit.until, now)}" if limit.until else ""
-    place = "from the Hub's configuration file" if limit.configured else "set on these pages"
+    place = "from the Hub's configuration file" if limit.configured else ""
     return Badge(f"{limit.source or 'default'}{until}", kind, place)
 
 
