@@ -10,18 +10,12 @@ from hub_ext.cli import main
 NO_ADDRESS = ("HUB_EXT_DATABASE_URL", "HUB_EXT_DATABASE_URL_FILE")
 
 
-@pytest.fixture
-def address_in_file(database_url, tmp_path, monkeypatch):
-    """The database's address where a service would find it."""
+def in_this_process(url, tmp_path, monkeypatch, capsys):
+    """Give a function that runs a command of limits, on a database whose address is where a service would find it."""
     file = tmp_path / "address"
-    file.write_text(database_url + "\n")
+    file.write_text(url + "\n")
     monkeypatch.delenv("HUB_EXT_DATABASE_URL", raising=False)
     monkeypatch.setenv("HUB_EXT_DATABASE_URL_FILE", str(file))
-
-
-@pytest.fixture
-def limits(address_in_file, capsys):
-    """Run a command of limits in this process: ``(exit code, output, errors)``."""
 
     def run(*arguments):
         code = main(["limits", *arguments])
@@ -29,6 +23,18 @@ def limits(address_in_file, capsys):
         return code, found.out, found.err
 
     return run
+
+
+@pytest.fixture
+def limits(database_url, tmp_path, monkeypatch, capsys):
+    """Run a command of limits: ``(exit code, output, errors)``."""
+    return in_this_process(database_url, tmp_path, monkeypatch, capsys)
+
+
+@pytest.fixture
+def limits_on_sqlite(sqlite_url, tmp_path, monkeypatch, capsys):
+    """The same for what has nothing to do with the kind of database."""
+    return in_this_process(sqlite_url, tmp_path, monkeypatch, capsys)
 
 
 def process(*arguments, **environment):
@@ -166,20 +172,20 @@ def test_a_file_with_a_mistake_changes_nothing_and_names_the_line(limits, tmp_pa
         (["export", "/nowhere/at/all"], "can't be written"),
     ],
 )
-def test_a_command_that_makes_no_sense_is_told_why(limits, arguments, words):
-    code, output, errors = limits(*arguments)
+def test_a_command_that_makes_no_sense_is_told_why(limits_on_sqlite, arguments, words):
+    code, output, errors = limits_on_sqlite(*arguments)
     assert (code, output) == (2, "")
     assert words in errors
 
 
-def test_a_change_that_can_not_be_is_refused(limits):
-    code, _, errors = limits("set", "user:alice", "kernels=1", "--until", "2001-01-01")
+def test_a_change_that_can_not_be_is_refused(limits_on_sqlite):
+    code, _, errors = limits_on_sqlite("set", "user:alice", "kernels=1", "--until", "2001-01-01")
     assert code == 1
     assert "later than now" in errors
 
 
-def test_odd_limits_are_set_with_a_note(limits):
-    code, _, errors = limits("set", "user:alice", "driver_memory_mb=64G", "memory_mb=32G")
+def test_odd_limits_are_set_with_a_note(limits_on_sqlite):
+    code, _, errors = limits_on_sqlite("set", "user:alice", "driver_memory_mb=64G", "memory_mb=32G")
     assert code == 0
     assert "'driver_memory_mb' (64 GB, user) is above 'memory_mb' (32 GB, user)" in errors
 
