@@ -201,7 +201,10 @@ class StandIn:
             def log_message(self, *_):
                 pass
 
-        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        class Server(ThreadingHTTPServer):
+            request_queue_size = 256
+
+        server = Server(("127.0.0.1", 0), Handler)
         server.daemon_threads = True
         # A gateway that is killed hangs up.
         server.handle_error = lambda *_: None

@@ -225,10 +225,11 @@ def post_and_delete(platform, token):
 
 def test_its_owner_sees_what_a_kernel_holds_and_what_became_of_it(platform, alice):
     kernel = alice.start("spark_python")
-    (model,) = alice.kernels()
+    with limits(platform, "alice", idle_timeout=7200, lifetime="unlimited"):
+        (model,) = alice.kernels()
     ours = model["remote_kernel"]
     assert (ours["memory_mb"], ours["cores"], ours["queue"]) == (2048, 2, "notebooks")
-    assert (ours["stop_at"], ours["stop_reason"], ours["idle_timeout"], ours["lifetime"]) == (None, "", None, None)
+    assert (ours["stop_at"], ours["stop_reason"], ours["idle_timeout"], ours["lifetime"]) == (None, "", 7200, None)
     assert ours["idle_since"] is not None
     kernel.delete()
     token, _ = alice.token()
