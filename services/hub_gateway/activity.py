@@ -6,11 +6,8 @@ after Enterprise Gateway itself was restarted, the busy ones too.
 """
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 from typing import Any
-
-#: A kernel whose last sign of life is no later than this after its start has not been used.
-UNUSED = timedelta(minutes=2)
 
 
 @dataclass(frozen=True)
@@ -21,22 +18,12 @@ class Activity:
     known: bool = True
 
 
-def activity_of(model: dict[str, Any], confirmed_at: datetime) -> Activity:
-    """Read a kernel's model.
-
-    Parameters
-    ----------
-    model : dict
-        As Enterprise Gateway's kernel API gives it.
-    confirmed_at : datetime
-        When its start was asked for.
-    """
+def activity_of(model: dict[str, Any]) -> Activity:
+    """Read a kernel's model, as Enterprise Gateway's kernel API gives it."""
     last, state = moment(model.get("last_activity")), model.get("execution_state")
-    if last is None or state == "busy":
-        return Activity(None, known=last is not None)
-    if state != "idle" and last - confirmed_at > UNUSED:
+    if last is None or state not in ("idle", "busy"):
         return Activity(None, known=False)
-    return Activity(last)
+    return Activity(last if state == "idle" else None)
 
 
 def moment(text: Any) -> datetime | None:

@@ -24,6 +24,8 @@ log = logging.getLogger("hub_gateway")
 CULLED = Counter("hub_gateway_culled_total", "Kernels that were stopped by a limit of time", ["limit"])
 #: Kernels that are stopped, or asked for a sign of life, at the same time.
 AT_ONCE = 5
+#: Seconds after which a kernel that did not answer is asked again.
+ASK_AGAIN = 60.0
 
 
 class Culler:
@@ -52,6 +54,7 @@ class Culler:
         self._upstream = upstream
         self._notice = timedelta(seconds=notice)
         self._places = asyncio.Semaphore(AT_ONCE)
+        self._asked: dict[str, float] = {}
 
     async def cull(self) -> None:
         """Give notice, withdraw it, or stop; each kernel by itself."""
@@ -75,14 +78,25 @@ class Culler:
                 log.warning("Culling of kernel=%s: %s", model["id"], result)
 
     async def _look(self, kernel: Kernel, model: dict[str, Any], limits: Limits) -> None:
-        activity = activity_of(model, kernel.started_at)
+        activity = activity_of(model)
         if not activity.known and number(limits[IDLE]) is not None:
-            async with self._places:
-                # What it says now, Enterprise Gateway hears; the next round knows more.
-                await answers(self._upstream, kernel.id)
+            await self._wake(kernel.id)
         await self._take(
             kernel, next_step(_watched(kernel, activity), limits, datetime.now(timezone.utc), self._notice)
         )
+
+    async def _wake(self, kernel_id: str) -> None:
+        """Let a kernel say something, so that Enterprise Gateway knows what it does; the next round sees it.
+
+        Asked again after a while only: each question waits in the kernel until it is free, and when it is, it says so
+        by itself.
+        """
+        now = asyncio.get_running_loop().time()
+        self._asked = {one: at for one, at in self._asked.items() if now - at < ASK_AGAIN}
+        if kernel_id not in self._asked:
+            self._asked[kernel_id] = now
+            async with self._places:
+                await answers(self._upstream, kernel_id)
 
     async def _take(self, kernel: Kernel, step: Step | None) -> None:
         if step is None:

@@ -24,7 +24,7 @@ def described(model: dict[str, Any], kernel: Kernel, limits: Mapping[str, Resolv
             "queue": kernel.queue,
             "stop_at": _iso(kernel.stop_at),
             "stop_reason": kernel.stop_reason,
-            "idle_since": _iso(activity_of(model, kernel.started_at).idle_since),
+            "idle_since": _iso(activity_of(model).idle_since),
             "idle_timeout": number(limits["idle_timeout"]),
             "lifetime": number(limits["lifetime"]),
         },

@@ -230,7 +230,9 @@ def test_its_owner_sees_what_a_kernel_holds_and_what_became_of_it(platform, alic
     ours = model["remote_kernel"]
     assert (ours["memory_mb"], ours["cores"], ours["queue"]) == (2048, 2, "notebooks")
     assert (ours["stop_at"], ours["stop_reason"], ours["idle_timeout"], ours["lifetime"]) == (None, "", 7200, None)
-    assert ours["idle_since"] is not None
+    kernel.wait_idle()
+    (model,) = alice.kernels()
+    assert model["remote_kernel"]["idle_since"] is not None
     kernel.delete()
     token, _ = alice.token()
     ended = requests.get(f"{platform.gateway}/user/alice/api/ended-kernels", headers=bearer(token), timeout=30).json()

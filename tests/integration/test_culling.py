@@ -94,3 +94,15 @@ def test_a_raised_limit_takes_the_notice_back_and_an_interrupted_kernel_is_idle_
         time.sleep(10)
         assert kernel.run("print(2)").strip() == "2"
         kernel.delete()
+
+
+def test_a_kernel_that_nobody_ever_used_is_idle_too_also_for_a_restarted_enterprise_gateway(platform, alice):
+    kernel = alice.start("python_yarn")
+    with limits(platform, "alice", idle_timeout=14):
+        wait_for(lambda: shown(alice, kernel)["stop_at"], 30, every=0.3, what="the notice")
+        set_limits(database_of(platform), "alice", idle_timeout=3600)
+        service_process(platform, "jeg_plugin").kill()
+        wait_for(lambda: back(alice, kernel), 60, what="the kernel's return")
+        set_limits(database_of(platform), "alice", idle_timeout=14)
+        wait_for(lambda: shown(alice, kernel) is None, 90, every=0.5, what="the stop")
+    assert end_reason(platform, alice, kernel).startswith("stopped: idle for ")
