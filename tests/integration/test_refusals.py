@@ -275,6 +275,34 @@ def test_a_full_queue_makes_a_kernel_wait_and_the_page_says_so(platform, alice):
         spec.remove()
 
 
+def set_fence(platform, user, most):
+    """Change YARN's own limit of a user's applications, as the guide for administrators of limits has it."""
+    entry = {"key": f"yarn.scheduler.capacity.user.{user}.max-parallel-apps", "value": str(most)}
+    answer = requests.put(
+        f"http://127.0.0.1:{platform.ports.rm_web}/ws/v1/cluster/scheduler-conf",
+        params={"user.name": "root"},
+        json={"global-updates": {"entry": [entry]}},
+        timeout=30,
+    )
+    assert answer.ok, answer.text
+
+
+def test_yarns_own_fence_makes_a_kernel_wait_as_quietly_as_a_full_queue(platform, alice):
+    set_fence(platform, "alice", 1)
+    try:
+        first = alice.start("python_yarn")
+        with ThreadPoolExecutor(max_workers=1) as pool:
+            waiting = pool.submit(alice.start, "python_yarn")
+            wait_for(lambda: says_waiting(alice), 60, what="the page that says it waits")
+            (application,) = platform.applications(states={"ACCEPTED"})
+            print(f"YARN says of an application beyond its fence: {application['diagnostics']!r}")
+            assert not waiting.done()
+            first.delete()
+            waiting.result(timeout=120).delete()
+    finally:
+        set_fence(platform, "alice", 1000)
+
+
 def says_waiting(person):
     page = person.session.get(f"{person.platform.url}/services/portal/my-kernels", timeout=60).text
     return page if "for room in queue notebooks" in page else None
