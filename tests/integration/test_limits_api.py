@@ -8,7 +8,7 @@ import pytest
 import requests
 
 from tests.gateways import another_gateway
-from tests.processes import secrets_of
+from tests.processes import secrets_of, server_process
 from tests.support import bearer, wait_for
 
 ACCESS, LIMITS, KERNELS = "access:services!service=gateway", "custom:limits:admin", "custom:kernels:admin"
@@ -91,8 +91,6 @@ def test_nobody_makes_a_token_with_the_scope_who_does_not_have_it(platform, alic
 
 
 def test_a_notebook_servers_own_token_reads_its_owners_limits_and_changes_none(platform):
-    from tests.processes import server_process
-
     owner = platform.person("admin")
     owner.start_server()
     try:
