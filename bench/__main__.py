@@ -45,9 +45,11 @@ def admission_rows(urls: dict[str, str]) -> list[str]:
         for processes, at_a_time, rate in ADMISSION:
             found = admission.in_processes(url, processes, at_a_time, rate)
             how = f"{rate} come each second" if rate else f"{at_a_time} at a time each"
-            # The rate is a matter of what is possible, the waiting one of what comes.
+            # The rate is a matter of what is possible, the waiting one of what comes. Alone there is no crowd.
             kept = found.percentile(99) < DECISION_MS if rate else found.rate >= DECISIONS_PER_SECOND
-            rows.append(_row(name, processes, how, f"{found.rate:.0f}", *_times(found), _yes(kept)))
+            rows.append(
+                _row(name, processes, how, f"{found.rate:.0f}", *_times(found), "" if at_a_time == 1 else _yes(kept))
+            )
             print(rows[-1], flush=True)
     return rows
 
