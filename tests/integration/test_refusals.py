@@ -258,15 +258,19 @@ def test_a_full_queue_makes_a_kernel_wait_and_the_page_says_so(platform, alice):
     set_limits(platform, NO_LIMITS, "bob")
     spec = platform.add_kernelspec("holder", "Holder", driver_memory_mb=5440, executors=1, executor_memory_mb=5440)
     bob = platform.person("bob")
+    holder = bob.client()
     try:
-        holder = bob.start("holder")
+        holder.start("holder")
         holder.run("print(sc.applicationId)", timeout=120)
         wait_for(lambda: platform.rm("/metrics")["clusterMetrics"]["availableMB"] < 1024, 60, what="a full cluster")
         with ThreadPoolExecutor(max_workers=1) as pool:
             waiting = pool.submit(alice.start, "python_yarn")
-            page = wait_for(lambda: says_waiting(alice), 60, what="the page that says it waits")
-            assert "waiting" in page
-            holder.delete()
+            try:
+                wait_for(lambda: says_waiting(alice), 60, what="the page that says it waits")
+                page = alice.session.get(f"{platform.url}/services/portal/my-limits", timeout=60).text
+                assert "starting" in page
+            finally:
+                holder.delete()
             kernel = waiting.result(timeout=120)
         assert kernel.run("print(6 * 7)").strip() == "42"
         kernel.delete()
@@ -304,8 +308,8 @@ def test_yarns_own_fence_makes_a_kernel_wait_as_quietly_as_a_full_queue(platform
 
 
 def says_waiting(person):
-    page = person.session.get(f"{person.platform.url}/services/portal/my-kernels", timeout=60).text
-    return page if "for room in queue notebooks" in page else None
+    page = person.session.get(f"{person.platform.url}/services/portal/", timeout=60).text
+    return page if "1 waiting for room" in page else None
 
 
 def test_what_is_refused_is_counted_by_its_reason(platform, alice):
