@@ -2,10 +2,12 @@
 
 import asyncio
 import hashlib
+import random
 import threading
+import time
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, event, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
 from ..errors import PublicError
@@ -25,6 +27,8 @@ DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "po
 #: Seconds for which a transaction waits for another one's lock, and for one statement's answer.
 BUSY_TIMEOUT = 10.0
 CONNECT_TIMEOUT = 5.0
+#: Seconds, at least and at most, after which a writer asks again whether SQLite's other writer is done.
+ASK_AGAIN = (0.001, 0.004)
 #: alembic keeps what it works on in a module: one at a time in this process.
 _one_upgrade = threading.Lock()
 
@@ -42,8 +46,11 @@ class Database:
         self._engine = _engine(url)
         self._sessions = async_sessionmaker(self._engine, expire_on_commit=False)
         self._sqlite = self._engine.dialect.name == "sqlite"
-        #: SQLite has one writer at a time; waiting here is fair and cheap, its own waiting is by sleeping.
+        #: SQLite has one writer at a time. Within this process writers wait here, which is fair; for other processes'
+        #: they ask again and again, since SQLite's own waiting sleeps for up to 100 ms at a time.
         self._turn = asyncio.Lock()
+        self._writers = _engine(url, busy_timeout=0) if self._sqlite else self._engine
+        self._writing = async_sessionmaker(self._writers, expire_on_commit=False)
 
     @asynccontextmanager
     async def transaction(self, *, lock: str = "") -> AsyncIterator[AsyncSession]:
@@ -61,14 +68,41 @@ class Database:
             ``database-unreachable`` when the database does not take part.
         """
         try:
-            async with self._turn if self._sqlite else nullcontext(), self._sessions() as session, session.begin():
-                if self._sqlite:
-                    await session.connection(execution_options={"sqlite_begin": "BEGIN IMMEDIATE"})
-                elif lock:
-                    await session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _key(lock)})
+            async with self._only_writer() if self._sqlite else self._locked(lock) as session:
                 yield session
         except (SQLAlchemyError, OSError, TimeoutError, asyncio.TimeoutError) as error:
             raise unreachable() from error
+
+    @asynccontextmanager
+    async def _locked(self, lock: str) -> AsyncIterator[AsyncSession]:
+        async with self._sessions() as session, session.begin():
+            if lock:
+                await session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _key(lock)})
+            yield session
+
+    @asynccontextmanager
+    async def _only_writer(self) -> AsyncIterator[AsyncSession]:
+        async with self._turn:
+            session = await self._begun(time.monotonic() + BUSY_TIMEOUT)
+            try:
+                yield session
+                await session.commit()
+            finally:  # which also undoes what was not committed
+                await session.close()
+
+    async def _begun(self, deadline: float) -> AsyncSession:
+        """Return a session that is SQLite's one writer."""
+        while True:
+            session = self._writing()
+            try:
+                await session.connection(execution_options={"sqlite_begin": "BEGIN IMMEDIATE"})
+            except BaseException as error:
+                await session.close()
+                if not _is_locked(error) or time.monotonic() > deadline:
+                    raise
+                await asyncio.sleep(random.uniform(*ASK_AGAIN))  # noqa: S311 (only keeps two from asking in step)
+            else:
+                return session
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncSession]:
@@ -115,6 +149,7 @@ class Database:
 
     async def close(self) -> None:
         await self._engine.dispose()
+        await self._writers.dispose()
 
 
 def upgrade(url: str) -> None:
@@ -160,12 +195,16 @@ def _is_known(revision: str) -> bool:
     return any(script.revision == revision for script in ScriptDirectory(str(MIGRATIONS)).walk_revisions())
 
 
-def _engine(url: str) -> AsyncEngine:
+def _is_locked(error: BaseException) -> bool:
+    return isinstance(error, OperationalError) and "locked" in str(error.orig)
+
+
+def _engine(url: str, *, busy_timeout: float = BUSY_TIMEOUT) -> AsyncEngine:
     parsed = make_url(url)
     parsed = parsed.set(drivername=DRIVERS.get(parsed.drivername, parsed.drivername))
     if parsed.get_backend_name() == "sqlite":
         engine = create_async_engine(parsed)
-        event.listen(engine.sync_engine, "connect", _prepare_sqlite)
+        event.listen(engine.sync_engine, "connect", lambda connection, _: _prepare_sqlite(connection, busy_timeout))
         event.listen(engine.sync_engine, "begin", _begin_sqlite)
         return engine
     limits: dict[str, Any] = {}
@@ -181,7 +220,7 @@ def _key(lock: str) -> int:
     return int.from_bytes(hashlib.blake2b(lock.encode(), digest_size=8).digest(), "big", signed=True)
 
 
-def _prepare_sqlite(connection: Any, _record: Any) -> None:
+def _prepare_sqlite(connection: Any, busy_timeout: float) -> None:
     """Write-ahead logging lets several services read while one writes; transactions begin where we say so."""
     connection.isolation_level = None
     cursor = connection.cursor()
@@ -189,6 +228,7 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
     cursor.execute("PRAGMA journal_mode=WAL")
     cursor.execute("PRAGMA synchronous=NORMAL")
     cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.execute(f"PRAGMA busy_timeout={int(busy_timeout * 1000)}")
     cursor.close()
 
 
