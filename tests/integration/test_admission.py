@@ -67,8 +67,8 @@ def test_fifty_at_once_through_two_gateways_start_five_real_kernels(platform, al
 def test_fifty_at_once_are_five_in_each_of_twenty_rounds(platform, alice, tmp_path, database_url):
     """Twenty rounds through two real gateway processes with the real Hub and edge service, on each database.
 
-    Enterprise Gateway is a stand-in that starts nothing: a round with five real drivers takes 20 to 40 s on two cores
-    (the test above prints it), twenty on two databases half an hour.
+    Enterprise Gateway is a stand-in that starts nothing: a round with five real drivers took 35 s on two busy cores,
+    so that twenty on two databases would take 25 minutes; with the stand-in they take 10 to 40 s on each.
     """
     token, _ = alice.token()
     stand_in = StandIn()
