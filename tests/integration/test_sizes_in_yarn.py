@@ -41,10 +41,7 @@ SIZES = {
 }
 DOMINANT, MEMORY = "DominantResourceCalculator", "DefaultResourceCalculator"
 #: Where only memory is counted two sizes are enough to see it.
-KERNELS = [
-    *((DOMINANT, name) for name in SIZES),
-    *((MEMORY, name) for name in ("explicit_overhead", "dynamic_with_everything")),
-]
+KERNELS = {DOMINANT: tuple(SIZES), MEMORY: ("explicit_overhead", "dynamic_with_everything")}
 MANY_TASKS = "import time; sc.parallelize(range(200), 200).foreach(lambda _: time.sleep(0.5))"
 
 
@@ -53,16 +50,19 @@ def block(size):
     return {"type": "spark-python" if size.largest_executors else "python", "size": given}
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", params=[DOMINANT, MEMORY])
 def stack(request, tmp_path_factory):
     made = Stack(tmp_path_factory.mktemp("sizes") / "p")
     settings = made.layout.hadoop_conf / "capacity-scheduler.xml"
     settings.write_text(settings.read_text().replace(DOMINANT, request.param))
     made.calculator = "dominant" if request.param == DOMINANT else "memory"
+    made.kernels = KERNELS[request.param]
     for name, size in SIZES.items():
         made.add_kernelspec(name, **block(size))
     try:
         made.start_all()
+        # Its nodes are counted a moment before it calls itself active.
+        wait_for(lambda: made.rm("info")["clusterInfo"]["haState"] == "ACTIVE", 30, "an active ResourceManager")
         yield made
     finally:
         made.stop_all()
@@ -82,7 +82,6 @@ def cluster_state(stack, user):
     return asyncio.run(ask())
 
 
-@pytest.mark.parametrize("stack", [DOMINANT, MEMORY], indirect=True)
 def test_how_the_scheduler_counts_is_learned_from_it(stack):
     for user in (hadoop.service_user(), "alice"):
         state = cluster_state(stack, user)
@@ -102,33 +101,43 @@ def allocated(stack, kernel_id):
     }
 
 
-@pytest.mark.parametrize(("stack", "name"), KERNELS, indirect=["stack"])
-def test_a_kernel_takes_what_was_computed(stack, name):
-    size = SIZES[name]
-    state = cluster_state(stack, hadoop.service_user())
-    expected = footprint(size, state.rules())
-    assert physical_refusal(Ask("alice", name, name, size, expected, "notebooks"), state) is None
+def taken_by(stack, name, expected):
+    """Start a kernel, wait until as many containers are there as were computed, and return what they take."""
     kernel = stack.start_kernel(name)
     try:
-        message = kernel.send(MANY_TASKS if size.executors_max else "1 + 1")
-        wanted = {"memory_mb": expected.memory_mb, "vcores": expected.vcores, "containers": expected.containers}
+        dynamic = SIZES[name].executors_max is not None
+        message = kernel.send(MANY_TASKS if dynamic else "1 + 1")
         found = {}
 
         def all_there():
             found.update(allocated(stack, kernel.kernel_id))
             return found["containers"] >= expected.containers
 
-        wait_for(all_there, 90, f"{expected.containers} containers")
-        print(f"{stack.calculator} {name}: computed {wanted}, allocated {found}")
-        assert found == wanted
-        if size.executors_max:
+        wait_for(all_there, 90, f"{expected.containers} containers of {name}")
+        if dynamic:
             kernel.interrupt()
         kernel.collect(message)
+        return found
     finally:
         kernel.delete()
 
 
-@pytest.mark.parametrize("stack", [DOMINANT, MEMORY], indirect=True)
+def test_kernels_take_what_was_computed(stack):
+    state = cluster_state(stack, hadoop.service_user())
+    computed, found = {}, {}
+    for name in stack.kernels:
+        expected = footprint(SIZES[name], state.rules())
+        assert physical_refusal(Ask("alice", name, name, SIZES[name], expected, "notebooks"), state) is None
+        computed[name] = {
+            "memory_mb": expected.memory_mb,
+            "vcores": expected.vcores,
+            "containers": expected.containers,
+        }
+        found[name] = taken_by(stack, name, expected)
+        print(f"{stack.calculator} {name}: computed {computed[name]}, allocated {found[name]}")
+    assert found == computed
+
+
 def test_vcores_above_the_maximum_are_refused_whatever_is_counted(stack):
     size = KernelSize(640, driver_cores=9)
     stack.add_kernelspec("too_many_cores", **block(size))
