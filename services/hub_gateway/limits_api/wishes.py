@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 from hub_ext.limits.requests import Request, RequestStore
-
 from hub_ext.limits.resolve import plain
 
 from . import asked
