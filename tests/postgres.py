@@ -86,17 +86,17 @@ class Postgres:
         """Make a database, a copy of `template`, and return its name."""
         self._made += 1
         name = f"tests_{self._made}"
-        self._run(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
+        self.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
         return name
 
     def drop(self, name):
-        self._run(f"DROP DATABASE {name} WITH (FORCE)")
+        self.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
     def empty(self, name):
         """End everybody's work in a database and remove all rows: ten times faster than making another one."""
-        self._run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1", arguments=(name,))
+        self.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1", arguments=(name,))
         tables = ", ".join(f'"{table}"' for table in Base.metadata.tables)
-        self._run(f"TRUNCATE {tables} RESTART IDENTITY", name)
+        self.execute(f"TRUNCATE {tables} RESTART IDENTITY", name)
 
     def url(self, name):
         return f"postgresql://tests@127.0.0.1:{self.port}/{name}"
@@ -106,7 +106,9 @@ class Postgres:
         how = {"stdin": subprocess.DEVNULL, "cwd": "/", "env": environment}
         return {**how, "user": self._user, "group": pwd.getpwnam(self._user).pw_gid} if self._user else how
 
-    def _run(self, statement, database="postgres", arguments=()):
+    def execute(self, statement, database="postgres", arguments=()):
+        """Run one statement."""
+
         async def run():
             connection = await asyncpg.connect(self.url(database), timeout=10)
             try:
@@ -120,7 +122,7 @@ class Postgres:
         deadline = time.monotonic() + START_SECONDS
         while True:
             try:
-                return self._run("SELECT 1")
+                return self.execute("SELECT 1")
             except (OSError, asyncpg.PostgresError):
                 if self._process.poll() is not None or time.monotonic() > deadline:
                     raise RuntimeError(f"PostgreSQL did not start:\n{(self.folder / 'log').read_text()}") from None

@@ -27,6 +27,8 @@ DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "po
 #: Seconds for which a transaction waits for another one's lock, and for one statement's answer.
 BUSY_TIMEOUT = 10.0
 CONNECT_TIMEOUT = 5.0
+#: Seconds for one step of an upgrade, which may rewrite a large table or wait for another process that upgrades.
+UPGRADE_TIMEOUT = 600.0
 #: Seconds, at least and at most, after which a writer asks again whether SQLite's other writer is done.
 ASK_AGAIN = (0.001, 0.004)
 #: alembic keeps what it works on in a module: one at a time in this process.
@@ -167,7 +169,7 @@ def unreachable() -> PublicError:
 
 
 async def _upgrade(url: str) -> None:
-    engine = _engine(url)
+    engine = _engine(url, busy_timeout=UPGRADE_TIMEOUT, command_timeout=UPGRADE_TIMEOUT)
     sqlite = engine.dialect.name == "sqlite"
     try:
         async with engine.connect() as connection:
@@ -199,7 +201,7 @@ def _is_locked(error: BaseException) -> bool:
     return isinstance(error, OperationalError) and "locked" in str(error.orig)
 
 
-def _engine(url: str, *, busy_timeout: float = BUSY_TIMEOUT) -> AsyncEngine:
+def _engine(url: str, *, busy_timeout: float = BUSY_TIMEOUT, command_timeout: float = BUSY_TIMEOUT) -> AsyncEngine:
     parsed = make_url(url)
     parsed = parsed.set(drivername=DRIVERS.get(parsed.drivername, parsed.drivername))
     if parsed.get_backend_name() == "sqlite":
@@ -209,9 +211,17 @@ def _engine(url: str, *, busy_timeout: float = BUSY_TIMEOUT) -> AsyncEngine:
         return engine
     limits: dict[str, Any] = {}
     if parsed.get_driver_name() == "asyncpg":
-        limits = {"timeout": CONNECT_TIMEOUT, "command_timeout": BUSY_TIMEOUT}
+        limits = {"timeout": CONNECT_TIMEOUT, "command_timeout": command_timeout}
     return create_async_engine(
-        parsed, pool_pre_ping=True, pool_size=10, max_overflow=20, pool_timeout=BUSY_TIMEOUT, connect_args=limits
+        parsed,
+        # Whatever the server's default is: in a stricter level the statement that waits for a lock would also fix what
+        # is read after it, which would then be older than the lock.
+        isolation_level="READ COMMITTED",
+        pool_pre_ping=True,
+        pool_size=10,
+        max_overflow=20,
+        pool_timeout=BUSY_TIMEOUT,
+        connect_args=limits,
     )
 
 
@@ -224,7 +234,7 @@ def _prepare_sqlite(connection: Any, busy_timeout: float) -> None:
     """Write-ahead logging lets several services read while one writes; transactions begin where we say so."""
     connection.isolation_level = None
     cursor = connection.cursor()
-    cursor.execute(f"PRAGMA busy_timeout={int(BUSY_TIMEOUT * 1000)}")
+    cursor.execute(f"PRAGMA busy_timeout={int(max(busy_timeout, BUSY_TIMEOUT) * 1000)}")
     cursor.execute("PRAGMA journal_mode=WAL")
     cursor.execute("PRAGMA synchronous=NORMAL")
     cursor.execute("PRAGMA foreign_keys=ON")

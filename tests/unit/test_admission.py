@@ -1,10 +1,11 @@
 import asyncio
 import uuid
+from collections import Counter
 from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from hub_ext.database import Database, Kernel
+from hub_ext.database import Database, Kernel, upgrade
 from hub_ext.errors import PublicError
 from hub_ext.limits.admission import ENDED, RESTARTING, RUNNING, STARTING, Admission, Starter
 from hub_ext.limits.ask import Ask
@@ -216,3 +217,24 @@ async def test_what_fails_within_the_transaction_leaves_nothing(database, admiss
     with pytest.raises(asyncio.CancelledError):
         await admission.reserve(ask(), starter())
     assert await Registry(database).alive() == []
+
+
+@pytest.mark.parametrize("level", ["read committed", "repeatable read", "serializable"])
+async def test_of_fifty_at_once_five_get_a_place_whatever_the_servers_isolation_is(postgres, empty_postgres_url, level):
+    upgrade(empty_postgres_url)
+    name = empty_postgres_url.rpartition("/")[2]
+    await asyncio.to_thread(postgres.execute, f"ALTER DATABASE {name} SET default_transaction_isolation = '{level}'")
+    databases = [Database(empty_postgres_url) for _ in range(2)]
+    gateways = [await admission_of(one, kernels=5) for one in databases]
+
+    async def attempt(gateway):
+        try:
+            await gateway.reserve(ask(), starter())
+        except PublicError as error:
+            return error.code
+        return "a place"
+
+    found = await asyncio.gather(*(attempt(gateways[number % 2]) for number in range(50)))
+    assert Counter(found) == {"a place": 5, "too-many-kernels": 45}
+    for one in databases:
+        await one.close()
