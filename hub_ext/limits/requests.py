@@ -59,7 +59,9 @@ class RequestStore:
         self._now = now
 
     async def ask(self, user: str, field: str, wanted: Value, reason: str = "") -> Request:
-        """Ask for another value; an open request of the same user for the same field is replaced.
+        """Ask for another value; an open request of the same user for the same field is withdrawn.
+
+        What an administrator has looked at never changes: asking again is a request of its own.
 
         Raises
         ------
@@ -71,14 +73,16 @@ class RequestStore:
         async with self._database.transaction(lock=LOCK) as session:
             query = select(LimitRequest).where(LimitRequest.user_name == user, LimitRequest.state == OPEN)
             opened = (await session.scalars(query)).all()
-            row = next((one for one in opened if one.field == field), None)
-            if row is None:
-                if len(opened) >= OPEN_AT_MOST:
-                    raise _too_many(len(opened))
-                row = LimitRequest(user_name=user, field=field, state=OPEN, decided_by="", answer="")
-                session.add(row)
+            earlier = next((one for one in opened if one.field == field), None)
+            if earlier is None and len(opened) >= OPEN_AT_MOST:
+                raise _too_many(len(opened))
+            row = LimitRequest(user_name=user, field=field, state=OPEN, decided_by="", answer="")
             row.wanted, row.reason, row.created_at = plain(value), reason, self._now()
+            session.add(row)
             await session.flush()
+            if earlier is not None:
+                earlier.state, earlier.decided_by, earlier.decided_at = WITHDRAWN, user, self._now()
+                earlier.answer = f"Asked again: request {row.id}."
             return _request(row)
 
     async def list(
@@ -186,7 +190,8 @@ def _too_many(count: int) -> PublicError:
 
 def _decided(row: LimitRequest) -> PublicError:
     by = f" by {row.decided_by}" if row.decided_by and row.decided_by != row.user_name else ""
-    return PublicError("request-decided", f"Request {row.id} was already {row.state}{by}.")
+    again = row.answer if row.state == WITHDRAWN else ""
+    return PublicError("request-decided", f"Request {row.id} was already {row.state}{by}.", remedy=again)
 
 
 def _request(row: LimitRequest) -> Request:

@@ -56,13 +56,21 @@ async def test_what_is_asked_for_waits_for_an_answer(requests):
     assert await requests.count_open() == 1
 
 
-async def test_a_second_request_for_the_same_replaces_the_first(requests):
+async def test_asking_again_is_another_request_and_withdraws_the_first(requests, store):
     first = await requests.ask("alice", "kernels", 5, "one")
+    other = await requests.ask("alice", "cores", 8)
     second = await requests.ask("alice", "kernels", UNLIMITED, "two")
-    other = await requests.ask("bob", "kernels", 2)
-    assert second.id == first.id != other.id
-    assert (await requests.list(user="alice"))[0] == [second]
-    assert (second.wanted, second.reason) == (UNLIMITED, "two")
+    assert (second.state, second.wanted, second.reason) == ("open", UNLIMITED, "two")
+    assert (await requests.list(user="alice", state="open"))[0] == [second, other]
+    (withdrawn,) = (await requests.list(user="alice", state="withdrawn"))[0]
+    assert (withdrawn.id, withdrawn.wanted, withdrawn.reason) == (first.id, 5, "one")
+    assert (withdrawn.decided_by, withdrawn.decided_at) == ("alice", NOON)
+    assert withdrawn.answer == f"Asked again: request {second.id}."
+    # An administrator who decides on what they saw grants nothing else.
+    with pytest.raises(PublicError, match=f"Request {first.id} was already withdrawn") as refused:
+        await requests.grant(first.id, "root")
+    assert (refused.value.code, refused.value.remedy) == ("request-decided", withdrawn.answer)
+    assert (await store.everything()).users == {}
 
 
 async def test_a_granted_request_is_a_value_of_the_users_own(requests, store):
@@ -127,7 +135,7 @@ async def test_ten_open_requests_are_enough(requests):
     assert await refusal(requests.ask("alice", "server_cores", 1)) == "too-many-requests"
     assert (await requests.ask("alice", "kernels", 2)).wanted == 2
     assert (await requests.ask("bob", "server_cores", 1)).state == "open"
-    found, total = await requests.list(page=2, per_page=4)
+    found, total = await requests.list(state="open", page=2, per_page=4)
     assert (len(found), total) == (4, 11)
 
 

@@ -18,7 +18,7 @@ class MyRequestsHandler(LimitsHandler):
         return await self.limits.wishes.all(query, user=self.myself)
 
     @operation(
-        "Ask for more; an open request for the same limit is replaced.",
+        "Ask for more; an open request for the same limit is withdrawn.",
         answers.RequestModel,
         rights="any",
         body=asked.Wish,
