@@ -64,6 +64,7 @@ CASES: dict[str, Case] = {
     "kernel-start-failed": Case(500, "The kernel could not be started."),
     "kernel-start-timeout": Case(504, "The kernel did not start in time."),
     "bad-definition": Case(500, "The kernel's definition can't be used."),
+    "definition-changed": Case(409, "The kernel's definition was changed since the kernel was started."),
     "driver-too-large": Case(409, "YARN refused the driver: it is larger than the largest container."),
     "executor-too-large": Case(409, "YARN refused an executor: it is larger than the largest container."),
     "queue-not-permitted": Case(403, "YARN does not let this user into the queue."),

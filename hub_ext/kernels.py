@@ -14,6 +14,9 @@ from .sizes import UNBOUNDED_EXECUTORS, KernelSize
 #: Where the block stands in ``kernel.json``: ``metadata.remote_kernel``.
 METADATA_KEY = "remote_kernel"
 
+#: What starts the kernels that have a whole block.
+LAUNCHER = "jeg_plugin.launch"
+
 KernelType = Literal["spark-python", "python"]
 Visibility = Literal["private", "group", "everyone"]
 
@@ -113,7 +116,13 @@ def definition_of(name: str, model: dict[str, Any]) -> KernelDefinition:
 
 
 def from_options(spec: dict[str, Any]) -> dict[str, Any]:
-    """Return size and queue that a kernelspec's Spark options tell; empty for a kernel outside YARN."""
+    """Return size and queue that a kernelspec's Spark options tell; empty for a kernel outside YARN.
+
+    Our launcher reads the block and nothing else, so options beside it count for nothing.
+    """
+    argv = spec.get("argv")
+    if isinstance(argv, list) and LAUNCHER in argv:
+        return {}
     found = spark_options.read(spec)
     return {"size": Size(**found.size), "queue": found.queue} if found else {}
 

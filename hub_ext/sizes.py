@@ -136,15 +136,25 @@ def round_up_mb(asked_mb: int, minimum_allocation_mb: int) -> int:
     return -(-asked_mb // minimum_allocation_mb) * minimum_allocation_mb
 
 
+def driver_overhead_mb(size: KernelSize, rules: Rules) -> int:
+    """Return the memory beside the driver's heap."""
+    return _overhead_mb(size.driver_memory_mb, size.driver_overhead_mb, size, rules)
+
+
+def executor_overhead_mb(size: KernelSize, rules: Rules) -> int:
+    """Return the memory beside each executor's heap."""
+    return _overhead_mb(size.executor_memory_mb, size.executor_overhead_mb, size, rules)
+
+
 def driver_asked_mb(size: KernelSize, rules: Rules) -> int:
     """Return the memory that Spark asks for the driver's container, before rounding."""
-    return size.driver_memory_mb + _overhead_mb(size.driver_memory_mb, size.driver_overhead_mb, size, rules)
+    return size.driver_memory_mb + driver_overhead_mb(size, rules)
 
 
 def executor_asked_mb(size: KernelSize, rules: Rules) -> int:
     """Return the memory that Spark asks for an executor's container, before rounding."""
-    overhead = _overhead_mb(size.executor_memory_mb, size.executor_overhead_mb, size, rules)
-    return size.executor_memory_mb + overhead + (size.pyspark_memory_mb or 0) + (size.off_heap_mb or 0)
+    beside = executor_overhead_mb(size, rules)
+    return size.executor_memory_mb + beside + (size.pyspark_memory_mb or 0) + (size.off_heap_mb or 0)
 
 
 def _overhead_mb(heap_mb: int, explicit_mb: int | None, size: KernelSize, rules: Rules) -> int:

@@ -25,6 +25,7 @@ def upstream_body(
     launch_timeout: int,
     client_env: Mapping[str, Any],
     allowed: Collection[str],
+    counted: Mapping[str, str],
 ) -> dict[str, Any]:
     """Build the body of ``POST /api/kernels`` for Enterprise Gateway.
 
@@ -38,6 +39,8 @@ def upstream_body(
         The client's ``env``, untrusted.
     allowed : collection of str
         Names of variables that may pass.
+    counted : mapping
+        What was counted for the kernel; see `counted.counted_environment`.
 
     Returns
     -------
@@ -51,6 +54,7 @@ def upstream_body(
         if name in allowed and not RESERVED.fullmatch(name) and _is_plain(value)
     }
     env |= {
+        **counted,
         "KERNEL_ID": kernel_id,
         "KERNEL_USERNAME": cluster_user,
         "KERNEL_LAUNCH_TIMEOUT": str(launch_timeout),

@@ -16,6 +16,7 @@ LATER = "Try again in a few minutes. If it stays, tell your Hub administrator."
 #: sentence with the numbers is the plugin's own.
 CAUSES: dict[str, tuple[int, str]] = {
     "bad-definition": (500, OWNER),
+    "definition-changed": (409, "The new one has the size that the definition has now."),
     "driver-too-large": (409, SMALLER),
     "executor-too-large": (409, SMALLER),
     "container-too-large": (409, SMALLER),

@@ -19,10 +19,11 @@ from hub_ext.limits.ask import Ask
 from hub_ext.limits.decide import physical_refusal
 from hub_ext.limits.people import People
 from hub_ext.names import cluster_user
-from hub_ext.sizes import NOTHING, footprint
+from hub_ext.sizes import NOTHING, Rules, footprint
 
 from .catalogue import Catalogue, Person
 from .cluster_view import ClusterView
+from .counted import counted_environment
 from .environment import upstream_body
 from .failures import no_such_kernel
 from .leases import Leases
@@ -103,7 +104,7 @@ class Lifecycle:
             log.info("Refused kernelspec=%s user=%s: %s", definition.name, person.name, error.code)
             raise
         with self._leases.held(kernel.id):
-            model = await self._start_reserved(kernel, client_env)
+            model = await self._start_reserved(kernel, definition, client_env)
         # Nothing is waited for from here on: a client that went away now would leave a kernel that it does not know.
         self._notes.started(person.name)
         return described(model, kernel, limits)
@@ -120,7 +121,7 @@ class Lifecycle:
     def ask(self, owner: str, definition: KernelDefinition, cluster: ClusterState) -> Ask:
         """Return what a start of this definition asks for on this cluster."""
         size = definition.size.as_kernel_size() if definition.size is not None else None
-        rules = cluster.rules(self._settings.spark_overhead_factor, self._settings.spark_minimum_overhead_mb)
+        rules = self._rules(cluster)
         return Ask(
             owner=owner,
             kernelspec=definition.name,
@@ -130,11 +131,16 @@ class Lifecycle:
             queue=definition.queue,
         )
 
+    def _rules(self, cluster: ClusterState) -> Rules:
+        return cluster.rules(self._settings.spark_overhead_factor, self._settings.spark_minimum_overhead_mb)
+
     async def asked(self, owner: str, definition: KernelDefinition) -> Ask:
         """Return what a start of this definition asks for, as of now."""
         return self.ask(owner, definition, await self._cluster.state())
 
-    async def _start_reserved(self, kernel: Kernel, client_env: dict[str, Any]) -> dict[str, Any]:
+    async def _start_reserved(
+        self, kernel: Kernel, definition: KernelDefinition, client_env: dict[str, Any]
+    ) -> dict[str, Any]:
         body = upstream_body(
             kernel.kernelspec,
             kernel.id,
@@ -142,6 +148,8 @@ class Lifecycle:
             self._settings.launch_timeout,
             client_env,
             self._settings.allowed_env,
+            # The cluster rounds containers; what stands beside a heap is Spark's rule on this site alone.
+            counted_environment(definition, self._rules(ClusterState())),
         )
         log.info("Starting kernel=%s kernelspec=%s user=%s", kernel.id, kernel.kernelspec, kernel.owner)
         try:

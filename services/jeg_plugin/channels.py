@@ -10,6 +10,8 @@ from typing import Any
 
 from enterprise_gateway.services.kernels.handlers import ZMQChannelsHandler
 
+from .actions import KernelActionHandler
+
 #: Seconds in which the event loop gets to what ends a nudge.
 SETTLE = 0.05
 
@@ -34,9 +36,10 @@ class ChannelsHandler(ZMQChannelsHandler):
 
 
 def request_handlers(stock: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
-    """Put our websocket handler in place of the stock one, and leave out sessions, which nobody may use."""
+    """Put our handlers in place of the stock ones, and leave out sessions, which nobody may use."""
+    ours = {ZMQChannelsHandler.__name__: ChannelsHandler, KernelActionHandler.__name__: KernelActionHandler}
     return [
-        (pattern, ChannelsHandler if handler is ZMQChannelsHandler else handler, *more)
+        (pattern, ours.get(handler.__name__, handler), *more)
         for pattern, handler, *more in stock
         if "/api/sessions" not in pattern
     ]

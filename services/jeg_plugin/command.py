@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from .counted import with_overheads
 from .definition import Definition, DefinitionError, Size
 
 SUBMIT_CLASS = "org.apache.spark.deploy.SparkSubmit"
@@ -33,6 +34,11 @@ PASSED_ON = (
 _ADDRESS = re.compile(r"[0-9A-Za-z.-]{1,253}:[0-9]{1,5}")
 _PUBLIC_KEY = re.compile(r"[A-Za-z0-9+/=]{100,4000}")
 _PORT_RANGE = re.compile(r"[0-9]{1,5}\.\.[0-9]{1,5}")
+#: Where Spark puts an application that names no queue; said aloud, so that a site's own default can't be another.
+DEFAULT_QUEUE = "default"
+#: What an executor has where none is counted. Nothing asks for one; a site's default could be refused as too large.
+SMALLEST_EXECUTOR_MB = 512
+PYSPARK_MEMORY = "spark.executor.pyspark.memory"
 #: Reflection that Spark's client needs on Java 17, from Spark's own JavaModuleOptions.
 _OPENED = ("java.lang", "java.lang.invoke", "java.net", "java.nio", "java.util", "java.util.concurrent", "sun.nio.ch")
 
@@ -99,8 +105,7 @@ def argv_of(definition: Definition, start: Start, site: Mapping[str, str]) -> li
     ]
     if start.impersonate:
         argv += ["--proxy-user", start.user]
-    if definition.queue is not None:
-        argv += ["--queue", definition.queue]
+    argv += ["--queue", definition.queue or DEFAULT_QUEUE]
     # The definition's own settings come first, so that none of them could win over one of ours.
     for key, value in {**definition.spark_conf, **_settings(definition, start)}.items():
         argv += ["--conf", f"{key}={value}"]
@@ -138,24 +143,21 @@ def _settings(definition: Definition, start: Start) -> dict[str, str]:
 
 
 def _size_settings(size: Size) -> dict[str, str]:
+    """Return every setting that decides how large a container is: nothing is left to the site's own defaults."""
+    size = with_overheads(size)
     settings = {
         "spark.executor.cores": str(size.executor_cores),
         **_number_of_executors(size),
-        # Nothing is left to a site's defaults that would make a container larger than what the limits count.
         "spark.memory.offHeap.enabled": "true" if size.off_heap_mb else "false",
     }
     memory = {
-        "spark.executor.memory": size.executor_memory_mb if size.has_executors else None,
+        "spark.executor.memory": size.executor_memory_mb if size.has_executors else SMALLEST_EXECUTOR_MB,
         "spark.driver.memoryOverhead": size.driver_overhead_mb,
         "spark.executor.memoryOverhead": size.executor_overhead_mb,
-        "spark.executor.pyspark.memory": size.pyspark_memory_mb or None,
+        PYSPARK_MEMORY: size.pyspark_memory_mb or None,
         "spark.memory.offHeap.size": size.off_heap_mb or None,
     }
-    settings |= {name: f"{value}m" for name, value in memory.items() if value is not None}
-    if size.overhead_factor is not None:
-        factor = str(size.overhead_factor)
-        settings |= {f"spark.{part}.memoryOverheadFactor": factor for part in ("driver", "executor")}
-    return settings
+    return settings | {name: f"{value}m" for name, value in memory.items() if value is not None}
 
 
 def _number_of_executors(size: Size) -> dict[str, str]:
@@ -169,6 +171,8 @@ def _number_of_executors(size: Size) -> dict[str, str]:
         "spark.dynamicAllocation.minExecutors": str(size.executors),
         "spark.dynamicAllocation.initialExecutors": str(size.executors),
         "spark.dynamicAllocation.maxExecutors": str(size.executors_max),
+        # Counts as a beginning, too.
+        "spark.executor.instances": str(size.executors),
         # Without an external shuffle service, executors with shuffle data are kept.
         "spark.dynamicAllocation.shuffleTracking.enabled": "true",
     }
@@ -179,6 +183,8 @@ def _driver_arguments(definition: Definition, start: Start) -> list[str]:
         *("--type", definition.type),
         # The submission client refuses zero, so the driver sets the number once more.
         *("--executors", str(definition.size.executors)),
+        # Nor does it take a zero here: Python's workers would have no memory at all.
+        *([] if definition.size.pyspark_memory_mb else ["--without", PYSPARK_MEMORY]),
         *("--kernel-id", start.kernel_id),
         *("--response-address", start.response_address),
         *("--public-key", start.public_key),

@@ -12,7 +12,7 @@ import os
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import psutil
@@ -68,9 +68,10 @@ class DriverApp(IPKernelApp):
 class Spark:
     """Starts Spark in a thread; the names in the notebook wait for it when they are used."""
 
-    def __init__(self, namespace: dict[str, Any], executors: int, visible: bool) -> None:
+    def __init__(self, namespace: dict[str, Any], executors: int, visible: bool, without: Sequence[str] = ()) -> None:
         self._namespace = namespace
         self._executors = executors
+        self._without = without
         self._session: Any = None
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._start, name="spark-start", daemon=True)
@@ -105,6 +106,9 @@ class Spark:
         try:
             SparkContext._ensure_initialized()
             SparkContext._gateway._gateway_client.deque = ThreadConnections()
+            for name in self._without:
+                # A site's default for all applications, which was not counted for this one.
+                SparkContext._jvm.java.lang.System.clearProperty(name)
             # Without executors there is no other place to say so: the submission client refuses zero.
             builder = SparkSession.builder.config("spark.executor.instances", str(self._executors))
             session = builder.getOrCreate()
@@ -167,6 +171,7 @@ def parsed() -> argparse.Namespace:
     """Return the arguments that the launcher gave."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--executors", type=int, required=True)
+    parser.add_argument("--without", action="append", default=[])
     for name in ("type", "kernel-id", "response-address", "public-key", "port-range"):
         parser.add_argument(f"--{name}", required=True)
     return parser.parse_args()
@@ -232,7 +237,7 @@ def main() -> None:
     app.initialize([])
     # YARN ends an application master that starts no Spark, so a kernel without executors starts it too, unseen.
     namespace = app.kernel.shell.user_ns
-    spark = Spark(namespace, arguments.executors, visible=arguments.type == "spark-python")
+    spark = Spark(namespace, arguments.executors, visible=arguments.type == "spark-python", without=arguments.without)
     spark.start()
     app.start()
     leave()

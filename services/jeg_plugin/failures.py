@@ -36,6 +36,12 @@ def _known(pattern: str, code: str, text: str, status: int = 500) -> _Known:
 
 _KNOWN = (
     _known(
+        r"The kernel's definition was changed since it was started",
+        "definition-changed",
+        "The kernel's definition was changed since it was started: start a new kernel.",
+        409,
+    ),
+    _known(
         r"definition can't be used: (?P<what>[^\n]+)",
         "bad-definition",
         "The kernel's definition can't be used: {what}.",
@@ -162,6 +168,15 @@ def unreachable(cause: str) -> Failure:
 def bad_definition(text: str) -> Failure:
     """Say what of a definition or a request can't be used."""
     return Failure("bad-definition", f"The kernel's definition can't be used: {one_line(text, 300)}.")
+
+
+def definition_changed() -> Failure:
+    """Say that a kernel is not restarted, because it would become another one."""
+    text = (
+        "The kernel's definition was changed since it was started: start a new kernel. "
+        "This one was not restarted and goes on as it is."
+    )
+    return Failure("definition-changed", text, 409)
 
 
 def refused(text: str) -> Failure:

@@ -12,7 +12,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from .command import Start, argv_of, environment_of
-from .definition import DefinitionError, definition_of, kernel_id_of, user_of
+from .counted import DefinitionChangedError, as_counted
+from .definition import Definition, DefinitionError, definition_of, kernel_id_of, user_of
 
 #: kernel.json is small; whatever is larger is something else.
 MAXIMUM_BYTES = 256 * 1024
@@ -25,7 +26,7 @@ def prepare(arguments: Sequence[str], environ: Mapping[str, str]) -> tuple[list[
     Raises
     ------
     DefinitionError
-        Something in them, or in kernel.json, can't be used.
+        Something in them, or in kernel.json, can't be used, or isn't what was counted when the kernel was started.
     """
     if len(arguments) != 5:
         raise DefinitionError(USAGE)
@@ -40,9 +41,14 @@ def prepare(arguments: Sequence[str], environ: Mapping[str, str]) -> tuple[list[
     )
     if kernel_id != start.kernel_id:
         raise DefinitionError("KERNEL_ID is not the kernel that Enterprise Gateway starts")
-    definition = definition_of(_read(Path(folder) / "kernel.json"))
+    definition = as_counted(definition_in(folder), environ)
     environment = environment_of(start, environ)
     return argv_of(definition, start, environment), environment
+
+
+def definition_in(folder: str) -> Definition:
+    """Read the definition of the kernelspec in a folder, as it is now."""
+    return definition_of(_read(Path(folder) / "kernel.json"))
 
 
 def _read(path: Path) -> object:
@@ -61,6 +67,8 @@ def main() -> int:
     try:
         argv, environment = prepare(sys.argv[1:], os.environ)
         os.execvpe(argv[0], argv, environment)  # noqa: S606 - an argument list, no shell; the values were checked
+    except DefinitionChangedError as error:
+        print(f"Error: {error}", file=sys.stderr)
     except DefinitionError as error:
         print(f"Error: the kernel definition can't be used: {error}", file=sys.stderr)
     except OSError as error:

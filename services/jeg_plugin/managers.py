@@ -9,8 +9,14 @@ from enterprise_gateway.services.sessions.kernelsessionmanager import FileKernel
 from jupyter_client.kernelspec import KernelSpecManager
 from traitlets import default
 
-from .process_proxy import YarnKernelProxy
+from . import failures
+from .counted import DIGEST, DefinitionChangedError, check
+from .definition import DefinitionError
+from .launch import definition_in
+from .process_proxy import KernelStartError, YarnKernelProxy
+from .threads import in_thread
 
+LAUNCHER = "jeg_plugin.launch"
 LAUNCH_ARGUMENTS = frozenset({"env", "cwd", "extra_arguments", "kernel_headers"})
 
 
@@ -26,6 +32,8 @@ class YarnKernelManager(RemoteKernelManager):
 
     async def restart_kernel(self, now: bool = False, **kwargs: Any) -> None:
         """Restart the kernel; if that fails by itself (`now`), it is over and its clients hear so."""
+        if not now:
+            await self._check_definition()
         self.ready = asyncio.get_running_loop().create_future()
         if self.mapping_kernel_manager is not None:
             # What the old driver said while nobody was connected carries the old driver's signature.
@@ -39,6 +47,18 @@ class YarnKernelManager(RemoteKernelManager):
                 self._restarter._fire_callbacks("dead")
             raise
         self.ready.set_result(None)
+
+    async def _check_definition(self) -> None:
+        """Refuse a restart that the launcher would refuse, while the kernel still runs; of a dead one it is told so."""
+        environment = (self._launch_args or {}).get("env") or {}
+        if DIGEST not in environment or LAUNCHER not in self.kernel_spec.argv:
+            return
+        try:
+            check(await in_thread(definition_in, self.kernel_spec.resource_dir), environment)
+        except DefinitionChangedError:
+            raise KernelStartError(failures.definition_changed()) from None
+        except (DefinitionError, OSError) as error:
+            raise KernelStartError(failures.bad_definition(str(error))) from None
 
     def _tell_waiting(self, error: BaseException) -> None:
         self.ready.set_exception(RuntimeError(f"The kernel could not be restarted: {error}"))

@@ -6,10 +6,11 @@ ID = "f9ed359d-07f3-45e0-a3f6-b7f676625dd8"
 
 
 def env_of(client_env, allowed=("SITE_PROJECT",)):
-    return upstream_body("spark_python", ID, "alice", 300, client_env, allowed)["env"]
+    return upstream_body("spark_python", ID, "alice", 300, client_env, allowed, COUNTED)["env"]
 
 
-OURS = {"KERNEL_ID": ID, "KERNEL_USERNAME": "alice", "KERNEL_LAUNCH_TIMEOUT": "300"}
+COUNTED = {"KERNEL_DEFINITION_DIGEST": "d1", "KERNEL_DRIVER_OVERHEAD_MB": "384", "KERNEL_EXECUTOR_OVERHEAD_MB": "384"}
+OURS = {"KERNEL_ID": ID, "KERNEL_USERNAME": "alice", "KERNEL_LAUNCH_TIMEOUT": "300", **COUNTED}
 
 
 @pytest.mark.parametrize(
@@ -18,6 +19,7 @@ OURS = {"KERNEL_ID": ID, "KERNEL_USERNAME": "alice", "KERNEL_LAUNCH_TIMEOUT": "3
         {},
         {"KERNEL_USERNAME": "bob"},
         {"KERNEL_ID": "x"},
+        {"KERNEL_DEFINITION_DIGEST": "x", "KERNEL_DRIVER_OVERHEAD_MB": "0"},
         {"KERNEL_EXTRA_SPARK_OPTS": "--proxy-user hdfs"},
         {"KERNEL_LAUNCH_TIMEOUT": "999999"},
         {"PATH": "/tmp", "LD_PRELOAD": "/tmp/x.so", "SPARK_OPTS": "x"},
@@ -41,6 +43,7 @@ def test_an_allowed_variable_passes():
 
 def test_allowing_our_own_names_does_not_hand_them_over():
     assert env_of({"KERNEL_USERNAME": "bob"}, allowed=("KERNEL_USERNAME",)) == OURS
+    assert env_of({"KERNEL_DEFINITION_DIGEST": "x"}, allowed=("KERNEL_DEFINITION_DIGEST",)) == OURS
 
 
 SIZES = [

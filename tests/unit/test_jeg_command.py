@@ -55,7 +55,7 @@ def test_what_is_asked_of_yarn():
     assert settings["spark.dynamicAllocation.enabled"] == "false"
     assert (settings["spark.executor.instances"], settings["spark.executor.cores"]) == ("2", "4")
     assert settings["spark.executor.memory"] == "512m"
-    assert "spark.driver.memoryOverhead" not in settings
+    assert (settings["spark.driver.memoryOverhead"], settings["spark.executor.memoryOverhead"]) == ("384m", "384m")
     assert settings["spark.yarn.appMasterEnv.PYSPARK_PYTHON"] == "/opt/py/bin/python"
     assert settings["spark.executorEnv.PYSPARK_PYTHON"] == "/opt/py/bin/python"
 
@@ -65,7 +65,9 @@ def test_a_kernel_without_executors_asks_for_none():
     # Spark's client refuses the number zero; the driver is told instead.
     assert "spark.executor.instances" not in conf(argv)
     assert options(argv, "--executors") == ["0"]
-    assert "--queue" not in argv
+    # The driver has no say in this one; what YARN's placement rules do with it, they do with a missing one.
+    assert options(argv, "--queue") == ["default"]
+    assert conf(argv)["spark.executor.memory"] == "512m"
 
 
 def test_overheads_and_archive():
@@ -78,18 +80,44 @@ def test_overheads_and_archive():
 
 
 def test_memory_beside_the_heap():
-    size = Size(640, executors=1, executor_memory_mb=512, overhead_factor=0.25, pyspark_memory_mb=300, off_heap_mb=200)
-    settings = conf(argv_of(Definition("spark-python", size), START, SITE))
-    assert settings["spark.driver.memoryOverheadFactor"] == settings["spark.executor.memoryOverheadFactor"] == "0.25"
+    size = Size(640, executors=1, executor_memory_mb=4000, overhead_factor=0.25, pyspark_memory_mb=300, off_heap_mb=200)
+    argv = argv_of(Definition("spark-python", size), START, SITE)
+    settings = conf(argv)
+    assert (settings["spark.driver.memoryOverhead"], settings["spark.executor.memoryOverhead"]) == ("384m", "1000m")
     assert settings["spark.executor.pyspark.memory"] == "300m"
+    assert not options(argv, "--without")
     assert (settings["spark.memory.offHeap.enabled"], settings["spark.memory.offHeap.size"]) == ("true", "200m")
 
 
-def test_a_sites_own_off_heap_memory_is_switched_off_where_a_kernel_has_none():
-    settings = conf(argv_of(SPARK, START, SITE))
+def test_a_sites_own_memory_beside_the_heap_is_switched_off_where_a_kernel_has_none():
+    argv = argv_of(SPARK, START, SITE)
+    settings = conf(argv)
     assert settings["spark.memory.offHeap.enabled"] == "false"
     assert not {"spark.memory.offHeap.size", "spark.executor.pyspark.memory"} & set(settings)
-    assert not any("memoryOverhead" in name for name in settings)
+    # Zero would be a limit; the driver takes the site's setting away.
+    assert options(argv, "--without") == ["spark.executor.pyspark.memory"]
+
+
+#: Whatever a site's spark-defaults.conf says of these, a container has the size that is counted.
+DECIDE_THE_SIZE = {
+    "spark.driver.memoryOverhead",
+    "spark.executor.memory",
+    "spark.executor.memoryOverhead",
+    "spark.executor.cores",
+    "spark.memory.offHeap.enabled",
+    "spark.dynamicAllocation.enabled",
+}
+
+
+@pytest.mark.parametrize(
+    "size", [Size(640), Size(640, 1, 2, 512, 4), Size(640, executor_memory_mb=512, executors_max=3)]
+)
+def test_nothing_is_left_to_a_sites_defaults(size):
+    argv = argv_of(Definition("spark-python", size), START, SITE)
+    assert set(conf(argv)) >= DECIDE_THE_SIZE
+    assert all(options(argv, name) for name in ("--driver-memory", "--driver-cores", "--queue", "--executors"))
+    if size.has_executors:
+        assert conf(argv)["spark.executor.instances"] == str(size.executors)
 
 
 @pytest.mark.parametrize("executors", [0, 2])
@@ -107,7 +135,7 @@ def test_dynamic_allocation(executors):
         "maxExecutors": "5",
     }
     assert settings["spark.executor.memory"] == "512m"
-    assert "spark.executor.instances" not in settings
+    assert settings["spark.executor.instances"] == str(executors)
     assert options(argv, "--executors") == [str(executors)]
 
 
@@ -131,13 +159,15 @@ def test_the_driver_and_its_arguments_come_last():
         "spark-python",
         "--executors",
         "2",
+        "--without",
+        "spark.executor.pyspark.memory",
         "--kernel-id",
         KERNEL_ID,
         "--response-address",
         "10.0.0.5:8877",
     ]
-    assert argv[driver + 1 : driver + 9] == expected
-    assert argv[driver + 9 :] == ["--public-key", KEY, "--port-range", "0..0"]
+    assert argv[driver + 1 : driver + 11] == expected
+    assert argv[driver + 11 :] == ["--public-key", KEY, "--port-range", "0..0"]
 
 
 def test_as_whom():
