@@ -108,7 +108,8 @@ async def import_(store: "LimitStore", _database: "Database", options: argparse.
     """Make the values those of a file."""
     from .limits.yaml_io import describe, import_plan, parse_yaml
 
-    plan = import_plan(await store.everything(), parse_yaml(_read(options.file)), merge=options.merge)
+    wanted = parse_yaml(_read(options.file), merge=options.merge)
+    plan = import_plan(await store.everything(), wanted, merge=options.merge)
     print("\n".join(describe(plan)) or "Nothing to change.")
     if options.dry_run or not plan:
         return OK

@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from .checks import invalid
 from .fields import Value
 from .model import AllLimits, Edit, OwnValue, Subject, SubjectLimits
 from .resolve import plain
@@ -21,6 +22,9 @@ HEADER = """\
 # A value for a time: {value: 10, until: '2026-12-31T18:00:00+00:00', afterwards: 3}
 # Check with 'hub-ext limits import FILE --dry-run', then import without --dry-run.
 """
+#: The last line of an export: without it, a file that begins as one was cut off.
+END = "..."
+DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 _NOTHING = OwnValue(None)
 
 
@@ -38,19 +42,29 @@ def export_yaml(limits: AllLimits) -> str:
         "groups": _all_written(limits.groups),
         "users": _all_written(limits.users),
     }
-    return HEADER + yaml.safe_dump(tree, sort_keys=False, allow_unicode=True, default_flow_style=None, width=120)
+    style = {"sort_keys": False, "allow_unicode": True, "default_flow_style": None, "width": 120}
+    return f"{HEADER}{yaml.dump(tree, Dumper=DUMPER, **style)}{END}\n"
 
 
-def parse_yaml(text: str) -> list[Edit]:
+def parse_yaml(text: str, merge: bool = False) -> list[Edit]:
     """Read a file that `export_yaml` or a person wrote; strictly, because a slip could give everything to everybody.
+
+    Parameters
+    ----------
+    text : str
+        The file.
+    merge : bool
+        Whether it may be a part: values that it does not name stay. A whole one has all sections.
 
     Raises
     ------
     PublicError
         ``limits-invalid``, with the line and the field.
     """
+    if text.startswith(HEADER.partition("\n")[0]) and not text.rstrip().endswith(f"\n{END}"):
+        raise invalid(f"The file begins as an export and does not end as one, with '{END}': a part of it is missing.")
     edits = []
-    for subject, values in read_file(text).items():
+    for subject, values in read_file(text, whole=not merge).items():
         # One edit for each end: an edit has only one.
         grouped: dict[datetime | None, dict[str, OwnValue]] = defaultdict(dict)
         for name, own in values.items():

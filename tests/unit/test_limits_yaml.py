@@ -162,25 +162,60 @@ def test_a_day_counts_until_its_end():
         ("users:\n  alice:\n    kernels: {value: 1, afterwards: 2}", "but not until when"),
         ("users:\n  alice:\n    kernels: {value: 1, then: 2}", "Line 3: 'then' is none of"),
         ("\x00", "not YAML"),
-        ("[" * 5000, "not YAML"),
+        ("[" * 5000, "Line 1: this is nested deeper"),
+        ("[" * 1_000_000, "Line 1: this is nested deeper"),
+        ("users:\n" + "\n".join(" " * depth + "a:" for depth in range(1, 300)), "this is nested deeper"),
     ],
 )
 def test_a_file_with_a_mistake_is_refused_with_the_line(text, complaint):
     with pytest.raises(PublicError) as refused:
-        parse_yaml(text)
+        parse_yaml(text, merge=True)
     assert refused.value.code == "limits-invalid"
     assert complaint in refused.value.message
 
 
-def test_a_file_may_be_empty_or_say_that_a_value_is_inherited():
+def test_a_file_may_say_that_values_are_inherited():
     limits = AllLimits(users={"alice": SubjectLimits(ALICE, {"kernels": OwnValue(3), "cores": OwnValue(4)}, 7)})
-    for empty in ("", "# nothing", "users:", "users: {}\ndefault: null"):
-        (plan,) = import_plan(limits, parse_yaml(empty))
+    for whole in ("default:\ngroups:\nusers:", "users: {}\ndefault: null\ngroups: {}"):
+        (plan,) = import_plan(limits, parse_yaml(whole))
         assert (plan.subject, plan.values, plan.revision) == (ALICE, {"kernels": None, "cores": None}, 7)
-        assert import_plan(limits, parse_yaml(empty), merge=True) == []
+        assert import_plan(limits, parse_yaml(whole, merge=True), merge=True) == []
     text = "users:\n  alice:\n    kernels: null\n    cores: inherit"
-    (plan,) = import_plan(limits, parse_yaml(text), merge=True)
+    (plan,) = import_plan(limits, parse_yaml(text, merge=True), merge=True)
     assert plan.values == {"kernels": None, "cores": None}
+
+
+@pytest.mark.parametrize("merge", [False, True])
+@pytest.mark.parametrize("text", ["", "\n", "# nothing", "---", "null", "~", "--- # nothing\n..."])
+def test_a_file_without_anything_is_no_wish_to_take_everything_away(text, merge):
+    with pytest.raises(PublicError, match="The file is empty") as refused:
+        parse_yaml(text, merge=merge)
+    assert refused.value.code == "limits-invalid"
+
+
+@pytest.mark.parametrize(
+    ("text", "missing"),
+    [
+        ("default: {}", "'groups', 'users'"),
+        ("groups: {}\nusers: {}", "'default'"),
+        ("{}", "'default', 'groups', 'users'"),
+    ],
+)
+def test_a_file_that_lacks_a_section_can_only_be_merged(text, missing):
+    with pytest.raises(PublicError, match=f"lacks {missing}") as refused:
+        parse_yaml(text)
+    assert "merge" in refused.value.remedy
+    parse_yaml(text, merge=True)
+
+
+def test_an_export_of_which_the_end_is_missing_is_refused_wherever_it_was_cut():
+    users = {name: SubjectLimits(Subject("user", name), {"kernels": OwnValue(12)}) for name in ("alice", "bob")}
+    text = export_yaml(AllLimits(users=users)).rstrip()
+    parse_yaml(text)
+    for length in range(len(text)):
+        for merge in (False, True):
+            with pytest.raises(PublicError):
+                parse_yaml(text[:length], merge=merge)
 
 
 def test_of_a_value_whose_end_has_passed_what_comes_afterwards_is_imported():
