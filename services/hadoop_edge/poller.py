@@ -71,7 +71,7 @@ class Poller:
     resource_manager : ResourceManager
         The client.
     poll_interval, nodes_interval : float
-        Seconds between polls, and between polls that ask for the nodes as well.
+        Seconds between polls, and between polls that ask for the nodes and the scheduler's settings as well.
     stale_after : float
         Seconds after which numbers count as old even when no poll failed, because one hangs.
     minimum_allocation_mb : int
@@ -214,14 +214,16 @@ class Poller:
         self._withheld = hidden
 
     async def _ask_for_what_changes_rarely(self, cluster_id: str, found: Scheduler) -> None:
-        """Ask for nodes on their own timer, and for settings after every start of the ResourceManager."""
-        restarted = cluster_id != self._cluster_id
-        if restarted or time.monotonic() >= self._nodes_due:
-            self._nodes = await self.resource_manager.nodes(shapes.nodes)
-            self._nodes_due = time.monotonic() + self._nodes_interval
-        if restarted:
-            self._allocation = await self._ask_allocation(found)
-            self._cluster_id = cluster_id
+        """Ask for nodes and settings on their own timer, and after every start of the ResourceManager.
+
+        Settings change also without one: ``yarn rmadmin -refreshQueues`` is enough.
+        """
+        if cluster_id == self._cluster_id and time.monotonic() < self._nodes_due:
+            return
+        self._nodes = await self.resource_manager.nodes(shapes.nodes)
+        self._allocation = await self._ask_allocation(found)
+        self._nodes_due = time.monotonic() + self._nodes_interval
+        self._cluster_id = cluster_id
 
     async def _ask_allocation(self, found: Scheduler) -> Allocation:
         """Ask how containers are rounded: by the minimum, or by the fair scheduler's own increment."""

@@ -429,3 +429,25 @@ def test_the_reason_is_one_line(given, line):
 
 def test_a_long_reason_is_cut():
     assert len(reason_of("x" * 5000)) == 500
+
+
+async def test_settings_that_change_while_the_manager_runs_are_noticed(manager, monkeypatch):
+    """``yarn rmadmin -refreshQueues`` changes the largest container and how it is counted without a new start."""
+    moment = [0.0]
+    monkeypatch.setattr("hadoop_edge.poller.time.monotonic", lambda: moment[0])
+    manager.overrides[CALCULATOR_PATH] = CONF_MEMORY
+    made = poller_of(manager)
+    assert await made.poll()
+    recorded = json.loads(manager.answer("/ws/v1/cluster/scheduler")[2])
+    recorded["scheduler"]["schedulerInfo"]["maximumAllocation"]["memory"] = 3072
+    manager.overrides["/ws/v1/cluster/scheduler"] = (200, {}, json.dumps(recorded))
+    manager.overrides[CALCULATOR_PATH] = CONF_WITHOUT
+    manager.settings["yarn.scheduler.minimum-allocation-mb"] = "512"
+    asked = len(manager.seen)
+    assert await made.poll()
+    assert not any("/conf" in uri or "scheduler-conf" in uri for uri in manager.seen[asked:])
+    moment[0] = 6.0
+    assert await made.poll()
+    state = (await made.current()).state
+    assert (state.maximum_allocation_mb, state.minimum_allocation_mb) == (3072, 512)
+    assert state.resource_calculator == "dominant"
