@@ -6,7 +6,8 @@ from datetime import datetime, timezone
 
 from ..sizes import human_mb
 from .fields import UNLIMITED
-from .resolve import USER_SOURCE, ResolvedLimit, number
+from .resolve import ResolvedLimit, number
+from .words import source_words
 
 LABELS = {"kernels": "Kernels", "memory_mb": "Memory", "cores": "Cores"}
 
@@ -80,7 +81,7 @@ def _row(name: str, used: int, limit: ResolvedLimit) -> Row:
         label=LABELS[name],
         used=write(used),
         limit="no limit" if most is None else write(most),
-        source=source_words(limit),
+        source=source_words(limit, "" if limit.value == UNLIMITED else "for everyone").strip(),
         percent=None if most is None else _percent(used, most),
         over=most is not None and used > most,
     )
@@ -89,18 +90,6 @@ def _row(name: str, used: int, limit: ResolvedLimit) -> Row:
 def _percent(used: int, most: int) -> int:
     """Return how full it is; nothing used of nothing allowed is full."""
     return min(100, 100 * used // most) if most else 100
-
-
-def source_words(limit: ResolvedLimit) -> str:
-    """Say to the person themselves where a limit comes from."""
-    if limit.source == USER_SOURCE:
-        words = "set for you"
-    elif limit.source.startswith("group "):
-        groups = limit.source.removeprefix("group ")
-        words = f"from {'groups' if ', ' in groups else 'group'} {groups}"
-    else:
-        words = "" if limit.value == UNLIMITED else "for everyone"
-    return f"{words} until {limit.until:%d %b %Y}" if limit.until else words
 
 
 def _queues(limit: ResolvedLimit) -> str:

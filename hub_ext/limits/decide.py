@@ -147,10 +147,12 @@ def _containers(ask: Ask, cluster: ClusterState, queue: Queue | None) -> PublicE
     most_mb, most_vcores = largest_container(cluster, queue)
     for part in parts(ask):
         if most_mb and part.memory_mb > most_mb:
-            return physical_refusals.container_too_large(ask, part, "memory_mb", part.memory_mb, most_mb, queue)
+            own = queue if most_mb < (cluster.maximum_allocation_mb or most_mb + 1) else None
+            return physical_refusals.container_too_large(ask, part, "memory_mb", part.memory_mb, most_mb, own)
         # The ResourceManager compares what is asked with its maximum even where it does not count vcores.
         if most_vcores and part.cores > most_vcores:
-            return physical_refusals.container_too_large(ask, part, "cores", part.cores, most_vcores, queue)
+            own = queue if most_vcores < (cluster.maximum_allocation_vcores or most_vcores + 1) else None
+            return physical_refusals.container_too_large(ask, part, "cores", part.cores, most_vcores, own)
     return None
 
 

@@ -10,9 +10,10 @@ from typing import Any
 from ..cluster import ClusterState, Queue
 from ..sizes import Footprint, KernelSize, Rules, exact_mb, footprint, human_mb, overhead_mb
 from .ask import Held, used_by
-from .refusals import PARTS, amount, in_use, source_words
+from .refusals import PARTS, amount, in_use
 from .resolve import ResolvedLimit, number
 from .room import NO_BOUND, Free, Room, against, left_in, places, room_of, without_driver
+from .words import source_words
 
 #: Spark does not start with less heap, neither as a driver nor as an executor.
 LEAST_HEAP_MB = 512

@@ -38,9 +38,9 @@ def unknown_queue(ask: Ask, cluster: ClusterState) -> PublicError:
 
 
 def container_too_large(ask: Ask, part: Part, field: str, asked: int, most: int, queue: Queue | None) -> PublicError:
-    """Refuse a driver or executor that is larger than the largest container."""
+    """Refuse a driver or executor that is larger than the largest container, of a queue if that has its own."""
     setting = "yarn.scheduler.maximum-allocation-" + ("mb" if field == "memory_mb" else "vcores")
-    where = f"queue {queue.name}" if queue and _of_queue(queue, field) == most else "this cluster"
+    where = f"queue {queue.name}" if queue else "this cluster"
     return PublicError(
         "container-too-large",
         f"{ask.display_name} asks for {_one(part)} of {_amount(field, asked)}, and the largest container that "
@@ -48,13 +48,8 @@ def container_too_large(ask: Ask, part: Part, field: str, asked: int, most: int,
         details=_how_counted(ask, field),
         remedy=f"Choose a kernel with {_one(part)} of at most {_amount(field, most)}, or ask {HADOOP_ADMINISTRATOR} "
         f"about {setting}.",
-        numbers=_numbers(field, asked, most, "queue " + queue.path if queue and where != "this cluster" else "cluster")
-        | {"part": part.name},
+        numbers=_numbers(field, asked, most, _source(queue)) | {"part": part.name},
     )
-
-
-def _of_queue(queue: Queue, field: str) -> int:
-    return queue.maximum_allocation_mb if field == "memory_mb" else queue.maximum_allocation_vcores
 
 
 def node_too_small(ask: Ask, part: Part, nodes: Sequence[Node]) -> PublicError:

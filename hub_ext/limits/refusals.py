@@ -9,7 +9,8 @@ from ..errors import PublicError
 from ..sizes import UNBOUNDED_EXECUTORS, exact_mb
 from .ask import Ask, Held
 from .fields import FIELDS, UNLIMITED
-from .resolve import DEFAULT_SOURCE, USER_SOURCE, ResolvedLimit
+from .resolve import ResolvedLimit
+from .words import source_words
 
 ASK_FOR_MORE = "ask for more on the My limits page"
 NAMED_KERNELS = 5
@@ -37,12 +38,6 @@ class Offence:
     def free(self) -> int:
         """What is left of the limit."""
         return max(0, self.most - self.used)
-
-
-def source_words(limit: ResolvedLimit) -> str:
-    """Say where a limit comes from: ``the default``, ``set for you``, ``from group analytics``, and until when."""
-    words = {DEFAULT_SOURCE: "the default", USER_SOURCE: "set for you"}.get(limit.source, f"from {limit.source}")
-    return f"{words} until {limit.until:%Y-%m-%d}" if limit.until else words
 
 
 def amount(field: str, value: int) -> str:

@@ -208,11 +208,11 @@ def test_the_hubs_home_says_what_is_used_of_what_is_allowed(site):
             "insert into limit_values (scope, name, field, value) values ('user', 'boxed', 'kernels', '7')"
         )
         connection.commit()
-    assert "Kernels 0 of 7 set for you" in words_of_the_box(person)
+    assert "Kernels 0 of 7 set for you by an administrator" in words_of_the_box(person)
     with hidden(path):
         assert words_of_the_box(person) == ""
     assert "run 'hub-ext db upgrade'" in site.log.read_text()
-    assert "Kernels 0 of 7 set for you" in words_of_the_box(person)
+    assert "Kernels 0 of 7 set for you by an administrator" in words_of_the_box(person)
 
 
 def test_a_notebook_server_starts_while_the_database_is_away(site):

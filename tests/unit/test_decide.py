@@ -269,3 +269,22 @@ def test_the_cluster_refuses_what_it_can_not_hold_and_nothing_else(size, queue, 
         and (calculator == "memory" or wanted.footprint.vcores <= found.maximum_vcores)
     )
     assert (physical_refusal(wanted, state) is None) == fits
+
+
+def test_a_queue_is_named_only_where_its_own_largest_container_is_smaller_than_the_clusters():
+    """Every queue tells a maximum; mostly it is the cluster's."""
+    state = cluster()
+    same = tuple(
+        one.model_copy(update={"maximum_allocation_mb": 6144, "maximum_allocation_vcores": 8}) for one in state.queues
+    )
+    for queues, words, source in (
+        (same, "the largest container that this cluster gives", "cluster"),
+        (
+            tuple(one.model_copy(update={"maximum_allocation_mb": 5120}) for one in state.queues),
+            "the largest container that queue notebooks gives",
+            "queue root.notebooks",
+        ),
+    ):
+        refusal = physical_refusal(ask(KernelSize(9000), "notebooks"), state.model_copy(update={"queues": queues}))
+        assert words in refusal.message
+        assert refusal.numbers["source"] == source

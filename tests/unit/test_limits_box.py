@@ -12,9 +12,10 @@ from jinja2 import ChoiceLoader, Environment, FileSystemLoader, PrefixLoader
 
 from hub_ext.configure import TEMPLATES
 from hub_ext.database import Database, Kernel, upgrade
-from hub_ext.limits.box import LiveKernel, box_of, source_words
+from hub_ext.limits.box import LiveKernel, _row, box_of
 from hub_ext.limits.fields import FIELDS, UNLIMITED
 from hub_ext.limits.resolve import ResolvedLimit
+from hub_ext.limits.text import parse_time
 from hub_ext.limits_box import limits_box
 from hub_portal.rendering import HUB_TEMPLATES, hub_context, page_user
 from tests.unit.test_portal_rendering import OLDER
@@ -74,8 +75,9 @@ def test_the_next_stop_is_the_earliest_and_the_others_are_counted():
 @pytest.mark.parametrize(
     ("limit", "words"),
     [
-        (ResolvedLimit(3, "user"), "set for you"),
-        (ResolvedLimit(3, "user", NOON), "set for you until 23 Nov 2026"),
+        (ResolvedLimit(3, "user"), "set for you by an administrator"),
+        (ResolvedLimit(3, "user", NOON), "set for you by an administrator until 23 Nov 2026, 12:00 UTC"),
+        (ResolvedLimit(3, "user", parse_time("2026-12-31")), "set for you by an administrator until 31 Dec 2026"),
         (ResolvedLimit(3, "group analytics"), "from group analytics"),
         (ResolvedLimit(3, "group a, b"), "from groups a, b"),
         (ResolvedLimit(3, "default"), "for everyone"),
@@ -83,7 +85,7 @@ def test_the_next_stop_is_the_earliest_and_the_others_are_counted():
     ],
 )
 def test_where_a_limit_comes_from_is_said_to_the_person(limit, words):
-    assert source_words(limit) == words
+    assert _row("kernels", 0, limit).source == words
 
 
 CONFIGURED = json.dumps(

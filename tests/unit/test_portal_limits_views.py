@@ -5,6 +5,7 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from hub_ext.errors import PublicError
+from hub_ext.limits.text import parse_time
 from hub_ext.limits.fields import FIELDS
 from hub_portal.limits_models import (
     Batch,
@@ -144,6 +145,8 @@ def test_each_value_says_where_it_comes_from(limit, text, kind, own):
 
 def test_a_day_next_year_is_written_with_it():
     assert limits.day_words(DECEMBER + timedelta(days=40), NOW) == "10 Jan 2027"
+    # The command line stores the end of a day as the beginning of the next one.
+    assert limits.day_words(parse_time("2026-12-31"), NOW) == "31 Dec"
 
 
 def test_the_inherited_value_is_told_with_its_place():

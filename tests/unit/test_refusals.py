@@ -3,12 +3,14 @@ from datetime import datetime, timezone
 
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 
 from hub_ext.errors import CASES, DIALOG_COLUMNS, dialog_text
 from hub_ext.limits import ResolvedLimit
 from hub_ext.limits.decide import limit_refusal, physical_refusal
 from hub_ext.limits.physical_refusals import cluster_unreachable
-from hub_ext.limits.refusals import source_words
+from hub_ext.limits.text import parse_time
+from hub_ext.limits.words import source_words
 from hub_ext.sizes import UNBOUNDED_EXECUTORS, KernelSize
 
 from .limits_support import NODE, ask, cluster, held, limits, sizes, some_held, some_limits
@@ -83,7 +85,7 @@ def test_everything_too_large_about_one_kernel_is_named_at_once():
     assert refusal.details == (
         "Driver memory: it asks for 1664 MB, your limit is 1.0 GB (from group analytics).",
         "Executors: it asks for 2, you may have none (the default).",
-        "Cores of each executor: it asks for 2, your limit is 1 (set for you).",
+        "Cores of each executor: it asks for 2, your limit is 1 (set for you by an administrator).",
     )
     assert refusal.numbers["field"] == "driver_memory_mb"
     assert refusal.numbers["fields"] == ["driver_memory_mb", "executors", "executor_cores"]
@@ -131,11 +133,19 @@ def test_a_queue_that_is_not_allowed():
     ("limit", "words"),
     [
         (ResolvedLimit(1, "default"), "the default"),
-        (ResolvedLimit(1, "user"), "set for you"),
-        (ResolvedLimit(1, "group a, b"), "from group a, b"),
+        (ResolvedLimit(1, "user"), "set for you by an administrator"),
+        (ResolvedLimit(1, "user", configured=True), "set for you in the Hub's configuration"),
+        (ResolvedLimit(1, "group a"), "from group a"),
+        (ResolvedLimit(1, "group a, b"), "from groups a, b"),
+        # What ends with a day is stored as the beginning of the next one.
+        (ResolvedLimit(1, "user", until=parse_time("2026-12-31")), "set for you by an administrator until 31 Dec 2026"),
         (
-            ResolvedLimit(1, "user", until=datetime(2026, 12, 1, tzinfo=timezone.utc)),
-            "set for you until 2026-12-01",
+            ResolvedLimit(1, "user", until=datetime(2026, 12, 31, 23, 59, 59, tzinfo=timezone.utc)),
+            "set for you by an administrator until 31 Dec 2026",
+        ),
+        (
+            ResolvedLimit(1, "user", until=datetime(2026, 12, 1, 18, tzinfo=timezone.utc)),
+            "set for you by an administrator until 1 Dec 2026, 18:00 UTC",
         ),
     ],
 )
@@ -240,3 +250,10 @@ def test_every_refusal_is_a_known_case_and_fits_labs_dialog(size, chosen, has):
         assert all(len(line) <= DIALOG_COLUMNS for line in dialog_text(refusal).splitlines())
         assert refusal.remedy
         assert "None" not in str(refusal)
+
+
+@given(sizes, some_limits, some_held, st.sampled_from([None, "notebooks", "small", "nowhere"]))
+def test_no_refusal_has_a_sign_that_jupyter_server_doubles(size, some, others, queue):
+    """A per cent sign in a name of somebody else's is theirs."""
+    for refusal in (limit_refusal(ask(size, queue), some, others), physical_refusal(ask(size, queue), cluster())):
+        assert refusal is None or "%" not in str(refusal)

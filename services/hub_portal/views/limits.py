@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Final
 
 from hub_ext.limits.fields import FIELDS, UNLIMITED
+from hub_ext.limits.words import last_day, origin_words
 from hub_ext.sizes import human_mb
 
 from ..limits_models import Limit, Value
@@ -114,10 +115,11 @@ def used_words(name: str, number: int) -> str:
     return f"{number:,}"
 
 
-def day_words(moment: datetime, now: datetime) -> str:
-    """Write a day: ``1 Dec``, with its year unless that is this one."""
-    text = f"{moment.day} {moment:%b}"
-    return text if moment.year == now.year else f"{text} {moment.year}"
+def day_words(until: datetime, now: datetime) -> str:
+    """Write the last day on which something counts: ``1 Dec``, with its year unless that is this one."""
+    day = last_day(until)
+    text = f"{day.day} {day:%b}"
+    return text if day.year == now.year else f"{text} {day.year}"
 
 
 def badge(limit: Limit, now: datetime) -> Badge:
@@ -130,14 +132,8 @@ def badge(limit: Limit, now: datetime) -> Badge:
 
 def source_words(limit: Limit, now: datetime) -> str:
     """Say to the person themselves where a value comes from."""
-    if limit.source == "user":
-        by = "in the Hub's configuration" if limit.configured else "by an administrator"
-        words = f"set for you {by}"
-    elif limit.source.startswith("group "):
-        groups = limit.source.removeprefix("group ")
-        words = f"from {'groups' if ', ' in groups else 'group'} {groups}"
-    else:
-        words = "for everyone" if limit.value != UNLIMITED else "no limit is set"
+    everyone = "for everyone" if limit.value != UNLIMITED else "no limit is set"
+    words = origin_words(limit.source or "default", limit.configured, everyone)
     return f"{words} until {day_words(limit.until, now)}" if limit.until else words
 
 
