@@ -1,8 +1,13 @@
 """Why a notebook server does not start, and how the Hub is told."""
 
+from collections.abc import Mapping
+
 from tornado import web
 
 from .errors import PublicError
+from .limits.fields import FIELDS
+from .limits.resolve import ResolvedLimit, number
+from .limits.words import source_words
 
 
 def spawn_refusal(error: PublicError) -> web.HTTPError:
@@ -26,6 +31,20 @@ def limits_unreadable(reason: Exception) -> PublicError:
         details=[str(reason)],
         remedy="Tell your Hub administrator.",
     )
+
+
+def server_not_allowed(limits: Mapping[str, ResolvedLimit]) -> PublicError | None:
+    """Refuse a server without memory or cores. Spawners take a limit of 0 for none at all."""
+    for field, what in (("server_memory_mb", "memory"), ("server_cores", "cores")):
+        limit = limits[field]
+        if number(limit) == 0:
+            return PublicError(
+                "server-not-allowed",
+                f"No notebook server is allowed for you: its limit of {what} is 0 ({source_words(limit)}).",
+                remedy="If you need one, tell your Hub administrator.",
+                numbers={"field": field, "limit": 0, "source": limit.source, "unit": FIELDS[field].unit},
+            )
+    return None
 
 
 def no_gateway(reason: str) -> PublicError:

@@ -20,7 +20,7 @@ from .limits import ResolvedLimit
 from .limits.model import AllLimits, Configured
 from .limits.resolve import as_json, number
 from .names import cluster_user
-from .spawn_refusals import limits_unreadable, no_gateway, spawn_refusal
+from .spawn_refusals import limits_unreadable, no_gateway, server_not_allowed, spawn_refusal
 
 try:
     from kubespawner import KubeSpawner
@@ -160,6 +160,9 @@ class RemoteKernelMixin(Configurable):
             cluster_user(self.user.name, self.user_domain)
             self._gateway = await self._resolve_gateway()
             self._limits = await self._resolve_limits()
+            refusal = server_not_allowed(self._limits)
+            if refusal is not None:
+                raise refusal
         except PublicError as error:
             raise spawn_refusal(error) from error
         self._apply_ceilings(self._limits)

@@ -300,6 +300,8 @@ async def test_groups_can_go_to_different_gateways(choose):
         ("alice@corp.com", {}, "name-not-usable"),
         ("alice", {"RemoteKernelMixin__gateway_url": lambda spawner: None}, "no-gateway"),
         ("alice", {"RemoteKernelMixin__default_limits": {"kernels": "many"}}, "limits-unreadable"),
+        ("alice", {"RemoteKernelMixin__default_limits": {"server_memory_mb": 0}}, "server-not-allowed"),
+        ("alice", {"RemoteKernelMixin__user_limits": {"alice": {"server_cores": 0}}}, "server-not-allowed"),
     ],
 )
 async def test_who_may_not_start_is_told_why_before_a_pod_exists(name, config, code):
@@ -327,10 +329,16 @@ async def test_the_local_spawner_refuses_before_it_starts_a_process(tmp_path):
     c = Config()
     c.SimpleLocalProcessSpawner.home_dir_template = str(tmp_path / "{username}")
     c.RemoteKernelMixin.gateway_url = "http://127.0.0.1:9/services/gateway"
-    spawner = RemoteKernelLocalSpawner(hub=Hub(), user=Person("a b"), orm_spawner=ORMSpawner(name=""), config=c)
-    with pytest.raises(web.HTTPError):
-        await spawner.start()
-    assert not (tmp_path / "a b").exists()
+    c.RemoteKernelMixin.user_limits = {"nobody": {"server_memory_mb": 0}}
+    for name, words in (
+        ("a b", "'a b'"),
+        ("nobody", "its limit of memory is 0 (set for you in the Hub's configuration)"),
+    ):
+        spawner = RemoteKernelLocalSpawner(hub=Hub(), user=Person(name), orm_spawner=ORMSpawner(name=""), config=c)
+        with pytest.raises(web.HTTPError) as refused:
+            await spawner.start()
+        assert words in refused.value.jupyterhub_message
+        assert not (tmp_path / name).exists()
 
 
 def test_a_refusal_is_shown_by_every_hub_version():
