@@ -7,7 +7,6 @@ import json
 from typing import Any
 
 from enterprise_gateway.mixins import CORSMixin, JSONErrorsMixin, TokenAuthorizationMixin
-from jupyter_client.jsonutil import json_default
 from jupyter_server.services.kernels import handlers as stock
 from jupyter_server.utils import ensure_async
 from tornado import web
@@ -29,4 +28,4 @@ class KernelActionHandler(TokenAuthorizationMixin, CORSMixin, JSONErrorsMixin, s
         except Exception:
             self.log.exception("The kernel %s could not be restarted.", kernel_id)
             raise web.HTTPError(500, "Exception restarting kernel") from None
-        self.finish(json.dumps(await ensure_async(manager.kernel_model(kernel_id)), default=json_default))
+        self.finish(json.dumps(await ensure_async(manager.kernel_model(kernel_id)), default=stock.json_default))

@@ -1,6 +1,7 @@
 """Every refusal that concerns limits, met on the real path: the gateway's REST API and the own notebook server."""
 
 import asyncio
+import json
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
@@ -36,14 +37,17 @@ ROWS = {
         "over-kernel-limit",
         {**NO_LIMITS, "driver_memory_mb": 1024},
         {"driver_memory_mb": 1664},
-        ("Driver memory: it asks for 1664 MB, your limit is 1.0 GB (set for you).", "Choose a smaller kernel"),
+        (
+            "Driver memory: it asks for 1664 MB, your limit is 1.0 GB (set for you by an administrator).",
+            "Choose a smaller kernel",
+        ),
         {"field": "driver_memory_mb", "asked": 1664, "limit": 1024, "source": "user", "unit": "MiB"},
     ),
     "more executors than one kernel may have": Row(
         "over-kernel-limit",
         {**NO_LIMITS, "executors": 0},
         {},
-        ("Executors: it asks for 1, you may have none (set for you).",),
+        ("Executors: it asks for 1, you may have none (set for you by an administrator).",),
         {"field": "executors", "asked": 1, "limit": 0},
     ),
     "more memory than is left": Row(
@@ -64,14 +68,14 @@ ROWS = {
         "too-many-kernels",
         {**NO_LIMITS, "kernels": 0},
         {},
-        ("you may have none (set for you)", "Ask for more on the My limits page"),
+        ("you may have none (set for you by an administrator)", "Ask for more on the My limits page"),
         {"field": "kernels", "asked": 1, "limit": 0, "used": 0},
     ),
     "a queue that is not permitted": Row(
         "queue-not-allowed",
         {**NO_LIMITS, "queues": ("default",)},
         {},
-        ("runs in queue notebooks, which you may not use", "You may use: default (set for you)."),
+        ("runs in queue notebooks, which you may not use", "You may use: default (set for you by an administrator)."),
         {"field": "queues", "limit": ["default"]},
     ),
     "a queue that does not exist": Row(
@@ -178,7 +182,8 @@ def test_one_kernel_more_than_allowed_is_refused_until_one_ends(platform, alice)
         try:
             refused = ask_gateway(alice, "python_yarn")
             assert (refused.status_code, refused.json()["code"]) == (403, "too-many-kernels")
-            assert "you may have at most 1 kernel at the same time (set for you)" in on_one_line(refused.json()["text"])
+            words = "you may have at most 1 kernel at the same time (set for you by an administrator)"
+            assert words in on_one_line(refused.json()["text"])
             assert "Your 1 kernel: python_yarn 1.0 GB." in refused.json()["details"]
             numbers = refused.json()["numbers"]
             assert (numbers["used"], numbers["limit"], numbers["free"]) == (1, 1, 0)
@@ -322,3 +327,53 @@ def test_what_is_refused_is_counted_by_its_reason(platform, alice):
     with limited(platform, kernels=0):
         assert ask_gateway(alice, "python_yarn").status_code == 403
     assert refusals() == before + 1
+
+
+def edit(platform, name, **size):
+    """Write other values into the size of a kernelspec that is there, as an administrator does with an editor."""
+    path = platform.folder / "kernelspecs" / "kernels" / name / "kernel.json"
+    spec = json.loads(path.read_text())
+    spec["metadata"]["remote_kernel"]["size"].update(size)
+    path.write_text(json.dumps(spec))
+
+
+def allocated_mb(platform, kernel_id):
+    return sum(app["allocatedMB"] for app in platform.running_applications(kernel_id))
+
+
+def test_a_kernel_is_not_restarted_as_another_one_and_a_new_start_is_counted_anew(platform, alice):
+    """A restart keeps the reservation, so it must not take a definition that was changed meanwhile."""
+    size = {"executors": 0, "executor_memory_mb": 0}
+    with limited(platform, **{**NO_LIMITS, "memory_mb": 2560}), kernelspec(platform, **size) as name:
+        kernel = alice.start(name)
+        try:
+            kernel.run("x = 7")
+            before = [app["id"] for app in platform.running_applications(kernel.kernel_id)]
+            held = allocated_mb(platform, kernel.kernel_id)
+            edit(platform, name, driver_memory_mb=1664)
+            answer = kernel.request("POST", f"kernels/{kernel.kernel_id}/restart")
+            assert (answer.status_code, answer.json()["code"]) == (409, "definition-changed"), answer.text
+            sentence = on_one_line(answer.json()["text"])
+            assert "was changed since it was started: start a new kernel" in sentence
+            assert "This one was not restarted and goes on as it is." in sentence
+            assert kernel.run("x") == "7"
+            assert [app["id"] for app in platform.running_applications(kernel.kernel_id)] == before
+            assert allocated_mb(platform, kernel.kernel_id) == held
+            # One that dies is not started again as another one either: it is over.
+            kernel.send("import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
+            wait_for(lambda: not platform.running_applications(kernel.kernel_id), 60, what="its end")
+            wait_for(lambda: alice.kernels() == [], 120, what="its place is free")
+            assert not platform.running_applications(kernel.kernel_id)
+        finally:
+            kernel.delete()
+        new = alice.start(name)
+        try:
+            assert allocated_mb(platform, new.kernel_id) == 2048
+            assert [one["remote_kernel"]["memory_mb"] for one in alice.kernels()] == [2048]
+            edit(platform, name, driver_memory_mb=640)
+            edit(platform, name, driver_memory_mb=1664)
+            new.restart()
+            new.wait_idle()
+            wait_for(lambda: allocated_mb(platform, new.kernel_id) == 2048, 30, what="the same size")
+        finally:
+            new.delete()
