@@ -6,6 +6,7 @@ import pytest
 
 from hadoop_edge.poller import Poller
 from hadoop_edge.resource_manager import ResourceManager
+from hub_ext.cluster import DEFAULT_QUEUE
 from hub_ext.embedded import hadoop
 from hub_ext.embedded.layout import LOOPBACK
 from hub_ext.limits.ask import Ask
@@ -42,6 +43,24 @@ SIZES = {
 DOMINANT, MEMORY = "DominantResourceCalculator", "DefaultResourceCalculator"
 #: Where only memory is counted two sizes are enough to see it.
 KERNELS = {DOMINANT: tuple(SIZES), MEMORY: ("explicit_overhead", "dynamic_with_everything")}
+#: A site's spark-defaults.conf that would make every container larger, if anything were left to it.
+GENEROUS_SITE = {
+    "spark.driver.cores": "3",
+    "spark.driver.memoryOverhead": "2g",
+    "spark.driver.memoryOverheadFactor": "2",
+    "spark.executor.cores": "4",
+    "spark.executor.instances": "3",
+    "spark.executor.memory": "2g",
+    "spark.executor.memoryOverhead": "2g",
+    "spark.executor.memoryOverheadFactor": "2",
+    "spark.executor.pyspark.memory": "700m",
+    "spark.memory.offHeap.enabled": "true",
+    "spark.memory.offHeap.size": "800m",
+    "spark.dynamicAllocation.enabled": "true",
+    "spark.dynamicAllocation.minExecutors": "2",
+    "spark.dynamicAllocation.shuffleTracking.enabled": "true",
+    "spark.yarn.queue": "nowhere",
+}
 MANY_TASKS = "import time; sc.parallelize(range(200), 200).foreach(lambda _: time.sleep(0.5))"
 
 
@@ -55,6 +74,8 @@ def stack(request, tmp_path_factory):
     made = Stack(tmp_path_factory.mktemp("sizes") / "p")
     settings = made.layout.hadoop_conf / "capacity-scheduler.xml"
     settings.write_text(settings.read_text().replace(DOMINANT, request.param))
+    with (made.layout.hadoop_conf / "spark-defaults.conf").open("a") as defaults:
+        defaults.writelines(f"{name}={value}\n" for name, value in GENEROUS_SITE.items())
     made.calculator = "dominant" if request.param == DOMINANT else "memory"
     made.kernels = KERNELS[request.param]
     for name, size in SIZES.items():
@@ -136,6 +157,14 @@ def test_kernels_take_what_was_computed(stack):
         found[name] = taken_by(stack, name, expected)
         print(f"{stack.calculator} {name}: computed {computed[name]}, allocated {found[name]}")
     assert found == computed
+
+
+def test_a_kernel_that_names_no_queue_is_where_it_is_counted(stack):
+    stack.add_kernelspec("no_queue", **block(SIZES["driver_only"]), queue=None)
+    kernel = stack.start_kernel("no_queue")
+    (application,) = stack.applications(kernel.kernel_id)
+    kernel.delete()
+    assert application["queue"] == f"root.{DEFAULT_QUEUE}"
 
 
 def test_vcores_above_the_maximum_are_refused_whatever_is_counted(stack):

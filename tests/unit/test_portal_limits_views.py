@@ -5,8 +5,8 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from hub_ext.errors import PublicError
-from hub_ext.limits.text import parse_time
 from hub_ext.limits.fields import FIELDS
+from hub_ext.limits.text import parse_time
 from hub_portal.limits_models import (
     Batch,
     ChangeLine,
