@@ -61,7 +61,7 @@ class Server:
             upstream=None,
             hub_auth=auth,
             maximum_body_bytes=maximum_body_bytes,
-            maximum_upload_bytes=8 * 1024 * 1024,
+            maximum_upload_bytes=32 * 1024 * 1024,
             reauthorize_interval=60,
             connect_timeout=5,
             sockets=None,

@@ -123,6 +123,15 @@ class AllLimits:
         of_user = {name: _own_limit(one) for name, one in own.values.items()} if own else {}
         return {**self.inherited(user, groups), **of_user}
 
+    def resolved_one(self, name: str, user: str, groups: Iterable[str]) -> ResolvedLimit:
+        """Return one of the limits in force, for whoever needs that of many users."""
+        own = self.users.get(user)
+        if own is not None and name in own.values:
+            return _own_limit(own.values[name])
+        if user in self.configured.users:
+            return self.inherited(user, groups)[name]
+        return self._of_groups(frozenset(groups))[name]
+
     def inherited(self, user: str, groups: Iterable[str]) -> dict[str, ResolvedLimit]:
         """Return what would be in force had the table no value for this very user."""
         configured = {
@@ -143,17 +152,32 @@ class AllLimits:
 
     def with_values(self, subject: Subject, values: Mapping[str, Value], until: datetime | None = None) -> "AllLimits":
         """Return how it would be with these values; None removes one."""
-        own = self.of(subject)
-        changed = {**own.values, **{name: OwnValue(value, until) for name, value in values.items()}}
-        kept = {name: one for name, one in changed.items() if one.value is not None}
-        return self._with(replace(own, values=kept))
+        return self.with_edits([Edit(subject, values, until)])
 
-    def _with(self, own: SubjectLimits) -> "AllLimits":
-        if own.subject.scope == "default":
-            return replace(self, default=own, _known={})
-        if own.subject.scope == "group":
-            return replace(self, groups={**self.groups, own.subject.name: own}, _known={})
-        return replace(self, users={**self.users, own.subject.name: own}, _known={})
+    def with_edits(self, edits: Iterable[Edit]) -> "AllLimits":
+        """Return how it would be after all of `edits`."""
+        changed: dict[Subject, SubjectLimits] = {}
+        for edit in edits:
+            own = changed.get(edit.subject) or self.of(edit.subject)
+            values = {**own.values, **{name: OwnValue(value, edit.until) for name, value in edit.values.items()}}
+            kept = {name: one for name, one in values.items() if one.value is not None}
+            changed[edit.subject] = replace(own, values=kept)
+        return self.with_subjects(changed.values())
+
+    def with_subjects(self, changed: Iterable[SubjectLimits]) -> "AllLimits":
+        """Return the same with others in the place of those subjects."""
+        default = self.default
+        groups: dict[str, SubjectLimits] = {}
+        users: dict[str, SubjectLimits] = {}
+        for own in changed:
+            if own.subject.scope == "default":
+                default = own
+            else:
+                (groups if own.subject.scope == "group" else users)[own.subject.name] = own
+        known = self._known if default is self.default and not groups else {}
+        return replace(
+            self, default=default, groups={**self.groups, **groups}, users={**self.users, **users}, _known=known
+        )
 
     def _of_groups(self, groups: frozenset[str]) -> dict[str, ResolvedLimit]:
         known = self._known.get(groups)

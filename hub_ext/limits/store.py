@@ -79,6 +79,15 @@ class LimitStore:
         async with self._database.reading() as session:
             return await self._read(session, None)
 
+    async def some(self, subjects: Collection[Subject], session: AsyncSession) -> AllLimits:
+        """Return what concerns `subjects`, as the caller's `session` sees it; everything else is left out."""
+        return in_force(
+            await read_configured(session),
+            await values_of(session, subjects),
+            await revisions_of(session, subjects),
+            self._now(),
+        )
+
     async def resolved(
         self, user: str, groups: Collection[str], session: AsyncSession | None = None
     ) -> dict[str, ResolvedLimit]:

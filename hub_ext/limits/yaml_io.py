@@ -1,7 +1,7 @@
 """Limits as a YAML file that can be kept in git: written, read, and compared with what is stored."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
@@ -12,6 +12,7 @@ from .checks import invalid
 from .fields import Value
 from .model import AllLimits, Edit, OwnValue, Subject, SubjectLimits
 from .resolve import plain
+from .rows import chunks
 from .text import write_time, write_value
 from .yaml_nodes import read_file
 
@@ -25,6 +26,7 @@ HEADER = """\
 #: The last line of an export: without it, a file that begins as one was cut off.
 END = "..."
 DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+AT_ONCE = 200
 _NOTHING = OwnValue(None)
 
 
@@ -37,13 +39,12 @@ class PlannedEdit(Edit):
 
 def export_yaml(limits: AllLimits) -> str:
     """Write the values in the table: sorted, so that two exports of the same limits are the same text."""
-    tree = {
-        "default": _written(limits.default),
-        "groups": _all_written(limits.groups),
-        "users": _all_written(limits.users),
-    }
-    style = {"sort_keys": False, "allow_unicode": True, "default_flow_style": None, "width": 120}
-    return f"{HEADER}{yaml.dump(tree, Dumper=DUMPER, **style)}{END}\n"
+    parts = [
+        _dumped("default", _written(limits.default)),
+        *_section("groups", _all_written(limits.groups)),
+        *_section("users", _all_written(limits.users)),
+    ]
+    return f"{HEADER}{''.join(parts)}{END}\n"
 
 
 def parse_yaml(text: str, merge: bool = False) -> list[Edit]:
@@ -107,6 +108,22 @@ def describe(plan: Iterable[Edit]) -> list[str]:
             was = _told(name, before.get(name, _NOTHING))
             lines.append(f"{edit.subject}: {name} {was} → {_told(name, after)}")
     return sorted(lines)
+
+
+def _section(name: str, subjects: Mapping[str, Any]) -> Iterator[str]:
+    """Give the lines of a section, some at a time: between two of them others can go on, if this is in a thread."""
+    if not subjects:
+        yield _dumped(name, {})
+        return
+    yield f"{name}:\n"
+    for chunk in chunks(subjects.items(), AT_ONCE):
+        yield _dumped(name, dict(chunk)).partition("\n")[2]
+
+
+def _dumped(name: str, values: Mapping[str, Any]) -> str:
+    style: dict[str, Any] = {"sort_keys": False, "allow_unicode": True, "default_flow_style": None, "width": 120}
+    text: str = yaml.dump({name: values}, Dumper=DUMPER, **style)
+    return text
 
 
 def _written(own: SubjectLimits | None) -> dict[str, Any]:

@@ -4,6 +4,7 @@ Words are taken as they stand: YAML's own guesses (``no`` is false, ``1:30`` is 
 """
 
 from collections.abc import Iterator
+from typing import Any
 
 import yaml
 
@@ -15,12 +16,13 @@ from .text import parse_time, parse_value
 
 SECTIONS = ("default", "groups", "users")
 GRANT = ("value", "until", "afterwards")
-#: The one in C is ten times faster, where it was built.
+#: The one in C is ten times faster, where it was built. Its events are put together here, in small steps between which
+#: other threads get on; and its own way to do that does not survive very deep nesting.
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-#: A file of limits has five levels. The loader in C does not survive very many.
+NULL = "tag:yaml.org,2002:null"
+NULL_WORDS = ("", "~", "null", "Null", "NULL")
+#: A file of limits has five levels.
 DEEPEST = 20
-_BEGINS = (yaml.MappingStartEvent, yaml.SequenceStartEvent)
-_ENDS = (yaml.MappingEndEvent, yaml.SequenceEndEvent)
 
 
 def read_file(text: str, *, whole: bool) -> dict[Subject, dict[str, OwnValue]]:
@@ -61,21 +63,59 @@ def read_file(text: str, *, whole: bool) -> dict[Subject, dict[str, OwnValue]]:
 
 def _root(text: str) -> yaml.Node:
     try:
-        _check_depth(text)
-        root: yaml.Node | None = yaml.compose(text, Loader=LOADER)
+        root = _composed(text)
     except (yaml.YAMLError, RecursionError) as error:
         raise _not_yaml(error) from None
-    if root is None or root.tag == "tag:yaml.org,2002:null":
+    if root is None or root.tag == NULL:
         raise invalid("The file is empty: an export has at least the names of its sections.")
     return root
 
 
-def _check_depth(text: str) -> None:
-    depth = 0
+def _composed(text: str) -> yaml.Node | None:
+    """Return the one document's node."""
+    root: yaml.Node | None = None
+    inside: list[yaml.CollectionNode] = []
+    anchors: dict[str, yaml.Node] = {}
     for event in yaml.parse(text, Loader=LOADER):
-        depth += isinstance(event, _BEGINS) - isinstance(event, _ENDS)
-        if depth > DEEPEST:
-            raise _located(event.start_mark.line + 1, "this is nested deeper than any limits are")
+        if isinstance(event, (yaml.MappingEndEvent, yaml.SequenceEndEvent)):
+            _close(inside.pop())
+        elif isinstance(event, yaml.NodeEvent):
+            node = _node(event, anchors)
+            if inside:
+                inside[-1].value.append(node)
+            elif root is None:
+                root = node
+            else:
+                raise _wrong(node, "not YAML of limits: there is more than one document")
+            if isinstance(event, yaml.CollectionStartEvent) and isinstance(node, yaml.CollectionNode):
+                inside.append(node)
+            if len(inside) > DEEPEST:
+                raise _wrong(node, "this is nested deeper than any limits are")
+    return root
+
+
+def _node(event: Any, anchors: dict[str, yaml.Node]) -> yaml.Node:
+    marks = event.start_mark, event.end_mark
+    if isinstance(event, yaml.AliasEvent):
+        if event.anchor not in anchors:
+            raise _located(marks[0].line + 1, f"not YAML: nothing is named '{event.anchor}' before")
+        return anchors[event.anchor]
+    node: yaml.Node
+    if isinstance(event, yaml.ScalarEvent):
+        plain = event.implicit[0] and event.value in NULL_WORDS
+        node = yaml.ScalarNode(NULL if plain else event.tag or "", event.value, *marks)
+    else:
+        kind = yaml.MappingNode if isinstance(event, yaml.MappingStartEvent) else yaml.SequenceNode
+        node = kind(event.tag, [], *marks)
+    if event.anchor:
+        anchors[event.anchor] = node
+    return node
+
+
+def _close(node: yaml.CollectionNode) -> None:
+    """Make pairs of a mapping's keys and values, which came one after the other."""
+    if isinstance(node, yaml.MappingNode):
+        node.value = list(zip(node.value[::2], node.value[1::2], strict=True))
 
 
 def _incomplete(missing: list[str]) -> PublicError:
@@ -124,7 +164,7 @@ def _value(name: str, node: yaml.Node) -> Value:
     try:
         if isinstance(node, yaml.SequenceNode):
             return checked(name, [_word(one) for one in node.value])
-        if node.tag == "tag:yaml.org,2002:null":
+        if node.tag == NULL:
             return None
         return parse_value(name, _word(node))
     except ValueError as error:
@@ -133,7 +173,7 @@ def _value(name: str, node: yaml.Node) -> Value:
 
 def _pairs(node: yaml.Node, what: str) -> Iterator[tuple[yaml.ScalarNode, yaml.Node]]:
     """Give keys and values of a mapping; an empty node is an empty mapping."""
-    if node.tag == "tag:yaml.org,2002:null":
+    if node.tag == NULL:
         return
     if not isinstance(node, yaml.MappingNode):
         raise _wrong(node, f"{what} must be names with values")

@@ -5,7 +5,7 @@ import secrets
 from typing import Any
 
 from tornado.web import StaticFileHandler
-from traitlets import Float, Int, List, Unicode
+from traitlets import Float, Int, List, Unicode, default
 
 from hub_ext.edge import EdgeClient
 from hub_ext.secrets import read_secret
@@ -22,7 +22,7 @@ from .handlers.limits_batch import BatchPage
 from .handlers.limits_edit import PreviewPart, SubjectPage
 from .handlers.limits_history import HistoryPage, UndoPage
 from .handlers.limits_requests import DecidePage, RequestsPage
-from .handlers.limits_yaml import ExportPage, ImportPage
+from .handlers.limits_yaml import MAXIMUM_BYTES, ExportPage, ImportPage
 from .handlers.running import MyKernelsLive, MyKernelsPage, StopPage
 from .hub import HubClient
 from .limits_client import LimitsClient
@@ -95,6 +95,11 @@ class HubPortal(Service):
         Unicode(),
         help="The site's own template folders, as in JupyterHub.template_paths, so that these pages look the same.",
     ).tag(config=True)
+
+    @default("maximum_body_bytes")
+    def _default_maximum_body_bytes(self) -> int:
+        # A file of limits, written as a form.
+        return 2 * MAXIMUM_BYTES
 
     def environment_path(self, name: str, fallback: str) -> str:
         """Return a path prefix that the Hub told, with a slash at its end."""

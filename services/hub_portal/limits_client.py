@@ -1,7 +1,7 @@
 """Client of the gateway's limits, with the token of the person who looks."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
@@ -12,6 +12,7 @@ from tornado.httpclient import HTTPResponse
 from .gateway import GatewayClient, check, unreachable
 from .limits_models import (
     EndedKernel,
+    FilePlan,
     History,
     LimitRequest,
     LimitRequests,
@@ -26,6 +27,8 @@ from .limits_models import (
 M = TypeVar("M", bound=BaseModel)
 
 Values = Mapping[str, Value]
+#: Seconds for the file of all limits, which may be that of many thousand users.
+FILE_TIMEOUT = 60.0
 
 
 def subject_path(scope: str, name: str) -> str:
@@ -113,19 +116,25 @@ class LimitsClient:
 
     async def export(self, token: str) -> bytes:
         """Return all values as YAML."""
-        response = await self._gateway.call("GET", "/limits/export", token)
+        response = await self._gateway.call("GET", "/limits/export", token, timeout=FILE_TIMEOUT)
         check(response)
         return response.body or b""
 
-    async def load(self, token: str, text: bytes, *, dry_run: bool, merge: bool) -> tuple[str, ...]:
-        """Import YAML, or with `dry_run` only say what it would change; return the changes."""
-        query = urlencode({"dry_run": str(dry_run).lower(), "merge": str(merge).lower()})
+    async def plan(self, token: str, text: bytes, *, merge: bool) -> FilePlan:
+        """Return what importing YAML would change; nothing is changed."""
+        return await self._import(token, text, dry_run=True, merge=merge, confirmed=False)
+
+    async def load(self, token: str, text: bytes, *, merge: bool) -> FilePlan:
+        """Import YAML whose plan has been seen, warnings and all; return what was changed."""
+        return await self._import(token, text, dry_run=False, merge=merge, confirmed=True)
+
+    async def _import(self, token: str, text: bytes, **how: bool) -> FilePlan:
+        query = urlencode({name: str(value).lower() for name, value in how.items()})
+        address = f"/limits/import?{query}"
         response = await self._gateway.call(
-            "POST", f"/limits/import?{query}", token, body=text, content_type="application/yaml"
+            "POST", address, token, body=text, content_type="application/yaml", timeout=FILE_TIMEOUT
         )
-        answer = _json(response)
-        changes: Sequence[Any] = answer.get("changes") or () if isinstance(answer, dict) else ()
-        return tuple(str(line) for line in changes)
+        return read(FilePlan, _json(response))
 
     async def _get(self, path: str, token: str, query: Mapping[str, Any] | None = None) -> Any:
         given = {key: value for key, value in (query or {}).items() if value not in ("", None)}

@@ -134,6 +134,13 @@ class History(Plain):
     per_page: int = 50
 
 
+class FilePlan(Plain):
+    """What a file of limits changes, and what should be thought about before."""
+
+    changes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
 class LimitRequest(Plain):
     """Somebody's wish for more."""
 

@@ -60,7 +60,7 @@ def limits(platform):
     before = admin.call("GET", "export").content
     yield admin
     kind = {"Content-Type": "application/yaml"}
-    admin.call("POST", "import?dry_run=false&merge=false", data=before, headers=kind)
+    admin.call("POST", "import?dry_run=false&merge=false&confirmed=true", data=before, headers=kind)
     for one in admin.get("requests?state=open")["requests"]:
         admin.call("POST", f"requests/{one['id']}/decline", json={})
 
@@ -562,7 +562,12 @@ def busy(platform):
     yield
     for client in clients:
         client.request("DELETE", f"kernels/{client.kernel_id}")
-    admin.call("POST", "import?dry_run=false&merge=false", data=before, headers={"Content-Type": "application/yaml"})
+    admin.call(
+        "POST",
+        "import?dry_run=false&merge=false&confirmed=true",
+        data=before,
+        headers={"Content-Type": "application/yaml"},
+    )
     for one in admin.get("requests?state=open")["requests"]:
         admin.call("POST", f"requests/{one['id']}/decline", json={})
     wait_for(lambda: not platform.running_applications(), 60, what="an empty cluster")

@@ -50,7 +50,11 @@ def _limits_as_before(admin):
     before = admin.call("GET", "export").content
     yield
     answer = requests.post(
-        f"{admin.base}/import", params={"dry_run": "false"}, data=before, headers=admin.headers, timeout=30
+        f"{admin.base}/import",
+        params={"dry_run": "false", "confirmed": "true"},
+        data=before,
+        headers=admin.headers,
+        timeout=30,
     )
     assert answer.status_code == 200, answer.text
 

@@ -1,6 +1,7 @@
 """The API of limits over HTTP: its handlers, its rights and a real database."""
 
 import asyncio
+import time
 from datetime import datetime, timedelta, timezone
 from urllib.parse import quote
 
@@ -221,7 +222,7 @@ async def test_a_file_goes_out_and_in_again(api):
     text = await api.good("GET", "export")
     assert yaml.safe_load(text)
     same = await api.good("POST", "import?dry_run=false", text)
-    assert same == {"changes": [], "batch": None}
+    assert same == {"changes": [], "batch": None, "warnings": []}
     other = text.replace("64000", "32000")
     told = await api.good("POST", "import", other)
     assert (len(told["changes"]), told["batch"]) == (1, None)
@@ -230,6 +231,58 @@ async def test_a_file_goes_out_and_in_again(api):
     assert (await api.good("GET", "default"))["own_values"]["memory_mb"]["value"] == 32000
     assert (await api.refused("POST", "import", "default: {kernels: -1}"))[1] == "limits-invalid"
     assert (await api.refused("POST", "import", b"\xff"))[1] == "bad-request"
+
+
+@pytest.mark.parametrize("text", ["", "default: {kernels: 1}", "# only a word"])
+async def test_an_empty_file_or_a_part_of_one_takes_nothing_away(api, text):
+    await api.good("PATCH", "users/alice", change(cores=3))
+    answer = await api.refused("POST", "import?dry_run=false&confirmed=true", text)
+    assert answer == (422, "limits-invalid")
+    assert (await api.good("GET", "users/alice"))["own"] == ["cores"]
+
+
+async def test_a_file_with_consequences_needs_a_second_thought(api, database):
+    await add_kernel(database, "1", "alice", 1000, 8)
+    await api.good("PATCH", "users/bob", change(kernels=3, cores=3))
+    text = "default: {cores: 4}\ngroups: {}\nusers: {nobody: {kernels: 2}}"
+    expected = [
+        "2 values are taken away, as the file does not name them: 'merge' keeps such.",
+        "The Hub has not told of a user named 'nobody' yet.",
+        "1 user would be over a limit at once (alice): running kernels stay, new ones are refused.",
+    ]
+    assert (await api.good("POST", "import", text))["warnings"] == expected
+    status, answer = await api.call("POST", "import?dry_run=false", text)
+    assert (status, answer["code"], answer["details"]) == (409, "limits-need-confirmation", expected)
+    assert (await api.good("GET", "users/bob"))["own"] == ["cores", "kernels"]
+    done = await api.good("POST", "import?dry_run=false&confirmed=true", text)
+    assert (len(done["changes"]), done["warnings"]) == (4, expected)
+    assert (await api.good("GET", "users/bob"))["own"] == []
+    merged = "users: {bob: {kernels: 2}}"
+    assert (await api.good("POST", "import?dry_run=false&merge=true", merged))["batch"]
+
+
+async def test_the_limits_of_ten_thousand_users_go_out_and_in_again_while_others_are_answered(api):
+    name = "user{:05d}.of.some.department.with.a.long.name@with-a-long-name-too.example.org"
+    users = "".join(f"  {name.format(number)}: {{cores: {number}, kernels: 4}}\n" for number in range(10_000))
+    text = f"default: {{kernels: 2}}\ngroups: {{}}\nusers:\n{users}"
+    assert len(text) > 1024 * 1024
+    done, longest = await while_others_wait(api.good("POST", "import?dry_run=false&confirmed=true", text))
+    assert len(done["changes"]) == 20_001
+    assert longest < 1
+    exported, longest = await while_others_wait(api.good("GET", "export"))
+    assert longest < 0.5
+    again, longest = await while_others_wait(api.good("POST", "import?dry_run=false", exported))
+    assert (again["changes"], again["batch"]) == ([], None)
+    assert longest < 1
+
+
+async def while_others_wait(work):
+    """Return the answer, and for how long at most nothing else was done."""
+    working, last, longest = asyncio.create_task(work), time.perf_counter(), 0.0
+    while not working.done():
+        await asyncio.sleep(0.005)
+        last, longest = time.perf_counter(), max(longest, time.perf_counter() - last)
+    return await working, longest
 
 
 async def test_a_request_is_asked_granted_and_answered(api, database):
@@ -378,7 +431,7 @@ async def test_a_body_that_is_no_json_object_is_refused(api, body):
 
 
 async def test_a_body_that_is_too_large_is_refused(api):
-    assert await api.refused("POST", "import", "#" * (2 * 1024 * 1024)) == (413, "request-too-large")
+    assert await api.refused("POST", "import", "#" * (17 * 1024 * 1024)) == (413, "request-too-large")
     assert await api.refused("PATCH", "users/alice", "#" * (2 * 1024 * 1024)) == (413, "request-too-large")
 
 

@@ -91,5 +91,5 @@ async def test_the_api_works_through(database, store):
     page = await api.good("GET", "history?per_page=2")
     assert (page["total"], len(page["batches"])) == (3, 2)
     text = await api.good("GET", "export")
-    assert await api.good("POST", "import?dry_run=false", text) == {"changes": [], "batch": None}
+    assert await api.good("POST", "import?dry_run=false", text) == {"changes": [], "batch": None, "warnings": []}
     await api.stop()

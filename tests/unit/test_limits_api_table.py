@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub_ext.limits.model import DEFAULT, AllLimits, Configured, OwnValue, Subject, SubjectLimits
+from hub_ext.limits.model import DEFAULT, AllLimits, Configured, Edit, OwnValue, Subject, SubjectLimits
 from hub_gateway.limits_api.answers import Use
 from hub_gateway.limits_api.preview import effect
 from hub_gateway.limits_api.table import Member, Question, Resolver, Table, exceeded, in_order, share
@@ -40,6 +40,10 @@ MEMBERS = in_order(
 )
 USE = {"alice": Use(kernels=1, memory_mb=150, cores=8), "carol": Use(kernels=2, memory_mb=10, cores=1)}
 TABLE = Table(MEMBERS, Resolver(LIMITS), USE)
+
+
+def effect_of(subjects, values):
+    return effect(TABLE, [Edit(subject, values) for subject in subjects])
 
 
 def names(**question):
@@ -106,7 +110,7 @@ def test_groups_without_values_change_nothing(groups, user):
 
 
 def test_a_preview_of_the_default_tells_who_is_concerned_and_whose_values_stay():
-    found = effect(TABLE, [DEFAULT], {"kernels": 2})
+    found = effect_of([DEFAULT], {"kernels": 2})
     assert found.affected == ["alice", "Bert", "bob"]
     assert found.unchanged == ["carol", "early"]
     assert found.personal == ["early"]
@@ -114,18 +118,18 @@ def test_a_preview_of_the_default_tells_who_is_concerned_and_whose_values_stay()
 
 
 def test_a_preview_tells_who_would_be_over_now_and_is_not_yet():
-    assert effect(TABLE, [DEFAULT], {"memory_mb": 5}).newly_over == ["carol"]
-    assert effect(TABLE, [Subject("group", "analytics")], {"memory_mb": 100}).newly_over == ["alice"]
+    assert effect_of([DEFAULT], {"memory_mb": 5}).newly_over == ["carol"]
+    assert effect_of([Subject("group", "analytics")], {"memory_mb": 100}).newly_over == ["alice"]
     # carol has a kernel too many already.
-    assert effect(TABLE, [Subject("group", "interns")], {"kernels": 0}).newly_over == []
+    assert effect_of([Subject("group", "interns")], {"kernels": 0}).newly_over == []
 
 
 def test_a_preview_of_a_group_looks_at_its_members_only():
-    found = effect(TABLE, [Subject("group", "analytics")], {"cores": 1})
+    found = effect_of([Subject("group", "analytics")], {"cores": 1})
     assert (found.affected, found.unchanged, found.personal) == (["alice"], ["bob"], ["bob"])
 
 
 def test_a_preview_of_users_counts_no_value_as_staying():
-    found = effect(TABLE, [Subject("user", "bob"), Subject("user", "alice")], {"cores": "unlimited"})
+    found = effect_of([Subject("user", "bob"), Subject("user", "alice")], {"cores": "unlimited"})
     assert (found.affected, found.unchanged, found.personal) == (["alice"], ["bob"], [])
-    assert effect(TABLE, [Subject("user", "bob")], {"cores": None}).affected == ["bob"]
+    assert effect_of([Subject("user", "bob")], {"cores": None}).affected == ["bob"]

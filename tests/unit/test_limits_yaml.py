@@ -161,10 +161,11 @@ def test_a_day_counts_until_its_end():
         ("users:\n  alice:\n    kernels: {until: 2026-12-31}", "Line 3: 'kernels' needs a value"),
         ("users:\n  alice:\n    kernels: {value: 1, afterwards: 2}", "but not until when"),
         ("users:\n  alice:\n    kernels: {value: 1, then: 2}", "Line 3: 'then' is none of"),
+        ("users:\n  a: {}\n--- 2", "Line 3: not YAML of limits: there is more than one document"),
         ("\x00", "not YAML"),
         ("[" * 5000, "Line 1: this is nested deeper"),
         ("[" * 1_000_000, "Line 1: this is nested deeper"),
-        ("users:\n" + "\n".join(" " * depth + "a:" for depth in range(1, 300)), "this is nested deeper"),
+        ("users:\n" + "\n".join(" " * depth + "a:" for depth in range(1, 300)), "Line 21: this is nested deeper"),
     ],
 )
 def test_a_file_with_a_mistake_is_refused_with_the_line(text, complaint):

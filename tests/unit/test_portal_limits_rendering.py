@@ -11,6 +11,7 @@ from hub_portal.limits_models import (
     Batch,
     ChangeLine,
     EndedKernel,
+    FilePlan,
     KernelUse,
     Limit,
     LimitRequest,
@@ -125,7 +126,12 @@ PAGES = {
         "typed": {"value_text": NASTY, "value_error": NASTY},
         "refusal": REFUSED,
     },
-    "limits_import.html": {"text": f"</textarea>{NASTY}", "changes": (NASTY,), "merge": True, "refusal": REFUSED},
+    "limits_import.html": {
+        "text": f"</textarea>{NASTY}",
+        "plan": FilePlan(changes=(NASTY,), warnings=(NASTY,)),
+        "merge": True,
+        "refusal": REFUSED,
+    },
     "my_limits.html": {"groups": limit_groups(MINE, NOW), "requests": REQUESTS, "over": [NASTY]},
     "limits_ask.html": {
         "field": "queues",

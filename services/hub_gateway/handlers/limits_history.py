@@ -1,7 +1,11 @@
 """``limits/history``: what was changed, and taking it back; ``limits/export`` and ``limits/import``."""
 
 from ..limits_api import answers, asked
+from ..limits_api.api import LimitsApi
+from .base import Parts
 from .limits_base import LimitsHandler, operation
+
+MAXIMUM_FILE_BYTES = 16 * 1024 * 1024
 
 
 class HistoryHandler(LimitsHandler):
@@ -28,12 +32,18 @@ class ExportHandler(LimitsHandler):
 
 
 class ImportHandler(LimitsHandler):
+    """Takes larger bodies than others: what was exported has to fit."""
+
+    def initialize(self, parts: Parts, limits: LimitsApi | None = None) -> None:
+        super().initialize(parts, limits)
+        self._maximum = max(self._maximum, MAXIMUM_FILE_BYTES)
+
     @operation(
         "Make the limits those of a file, or tell what that would change.",
         answers.ImportAnswer,
         query=asked.ImportQuery,
         body=str,
-        errors=("limits-changed",),
+        errors=("limits-changed", "limits-need-confirmation"),
     )
     async def post(self, query: asked.ImportQuery, body: str) -> answers.ImportAnswer:
         return await self.limits.changing.import_file(body, query, self.who)

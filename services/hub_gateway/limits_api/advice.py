@@ -5,16 +5,17 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from hub_ext.cluster import ClusterState
 from hub_ext.errors import PublicError
-from hub_ext.limits import ResolvedLimit, Value
-from hub_ext.limits.model import AllLimits, Subject
+from hub_ext.limits import ResolvedLimit
+from hub_ext.limits.model import AllLimits, Edit, Subject
 from hub_ext.limits.sense import findings
 
-from .preview import Effect
+from .preview import Effect, effect
 from .table import Table
 
 #: Gives the cluster's state, or raises `PublicError`.
 Cluster = Callable[[], Awaitable[ClusterState]]
 NAMED = 5
+SENTENCES = 20
 #: Seconds that a change waits for the cluster's size.
 PATIENCE = 3.0
 
@@ -25,17 +26,11 @@ class Adviser:
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
 
-    async def warnings(
-        self, table: Table, subjects: Sequence[Subject], values: Mapping[str, Value], found: Effect
-    ) -> list[str]:
-        """Return a sentence for each thing, none when all is well."""
+    async def look(self, table: Table, edits: Sequence[Edit]) -> tuple[Effect, list[str]]:
+        """Return whom `edits` would concern, and a sentence for each thing that is odd: none when all is well."""
         cluster = await self._known_cluster()
-        sentences = [*_unknown(table, subjects), *_over(found)]
-        for subject in subjects:
-            for sentence in _sense(table, subject, values, cluster):
-                if sentence not in sentences:
-                    sentences.append(sentence)
-        return sentences
+        # Of many thousand users: nobody else should wait for it.
+        return await asyncio.to_thread(_look, table, edits, cluster)
 
     async def _known_cluster(self) -> ClusterState | None:
         try:
@@ -44,11 +39,21 @@ class Adviser:
             return None
 
 
-def _sense(table: Table, subject: Subject, values: Mapping[str, Value], cluster: ClusterState | None) -> list[str]:
+def _look(table: Table, edits: Sequence[Edit], cluster: ClusterState | None) -> tuple[Effect, list[str]]:
+    found = effect(table, edits)
+    subjects = list(dict.fromkeys(edit.subject for edit in edits))
+    after = table.resolver.all.with_edits(edits)
+    odd = [text for subject in subjects for text in _sense(table, subject, after, cluster)]
+    sentences = [*_unknown(table, subjects), *_over(found), *dict.fromkeys(odd)]
+    more = len(sentences) - SENTENCES
+    return found, [*sentences[:SENTENCES], *([f"And {more} more."] if more > 0 else [])]
+
+
+def _sense(table: Table, subject: Subject, after: AllLimits, cluster: ClusterState | None) -> list[str]:
     """Return what the change makes odd; what was odd before is no reason to ask again."""
     before = findings(_applying(table, table.resolver.all, subject), cluster)
-    after = findings(_applying(table, table.resolver.all.with_values(subject, values), subject), cluster)
-    return [finding.text for finding in after if finding not in before]
+    now = findings(_applying(table, after, subject), cluster)
+    return [finding.text for finding in now if finding not in before]
 
 
 def _applying(table: Table, limits: AllLimits, subject: Subject) -> Mapping[str, ResolvedLimit]:
@@ -60,13 +65,14 @@ def _applying(table: Table, limits: AllLimits, subject: Subject) -> Mapping[str,
 
 def _unknown(table: Table, subjects: Sequence[Subject]) -> list[str]:
     known_groups = {group for member in table.members for group in member.groups}
-    sentences = []
-    for subject in subjects:
-        if subject.scope == "user" and table.member(subject.name) is None:
-            sentences.append(f"The Hub has not told of a user named '{subject.name}' yet.")
-        if subject.scope == "group" and subject.name not in known_groups:
-            sentences.append(f"No user is in a group named '{subject.name}'.")
-    return sentences
+    users = [one.name for one in subjects if one.scope == "user" and table.member(one.name) is None]
+    groups = [one.name for one in subjects if one.scope == "group" and one.name not in known_groups]
+    return [
+        *(f"The Hub has not told of a user named '{name}' yet." for name in users[:NAMED]),
+        *([f"Nor of {len(users) - NAMED} more of these users."] if len(users) > NAMED else []),
+        *(f"No user is in a group named '{name}'." for name in groups[:NAMED]),
+        *([f"Nor in {len(groups) - NAMED} more of these groups."] if len(groups) > NAMED else []),
+    ]
 
 
 def _over(found: Effect) -> list[str]:

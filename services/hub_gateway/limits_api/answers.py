@@ -196,6 +196,7 @@ class ImportAnswer(Answer):
 
     changes: list[str]
     batch: str | None
+    warnings: list[str]
 
 
 class CurrentLimit(Answer):

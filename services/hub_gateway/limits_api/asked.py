@@ -83,6 +83,7 @@ class ImportQuery(Query):
 
     dry_run: bool = Field(True, description="Only tell what would change.")
     merge: bool = Field(False, description="Keep the values that the file does not name.")
+    confirmed: bool = Field(False, description="The warnings have been seen.")
 
 
 class Change(Asked):

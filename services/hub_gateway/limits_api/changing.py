@@ -1,18 +1,16 @@
 """What changes limits: one subject, several users at once, taking a change back, a file."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+import asyncio
+from collections.abc import Sequence
 
 from hub_ext.errors import PublicError
-from hub_ext.limits import Value
-from hub_ext.limits.model import Edit, Subject
+from hub_ext.limits.model import AllLimits, Edit, Subject
 from hub_ext.limits.store import LimitStore
 from hub_ext.limits.yaml_io import describe, export_yaml, import_plan, parse_yaml
 
 from . import asked, shown
 from .advice import Adviser
 from .answers import BatchAnswer, ImportAnswer, SubjectChanged, UndoAnswer, UserChanged
-from .preview import effect
 from .state import State
 from .table import Member, Table
 
@@ -28,7 +26,7 @@ class Changing:
     async def user(self, name: str, body: asked.Change, who: str) -> UserChanged:
         """Change a user's own values; also those of somebody who has not logged in yet, once that is confirmed."""
         batch, warnings = await self._change(Subject("user", name), body, who)
-        table = await self._state.table()
+        table = await self._state.some([name])
         row = shown.user_limits(table, table.member(name) or Member(name))
         return UserChanged(**dict(row), batch=batch, warnings=warnings)
 
@@ -39,23 +37,22 @@ class Changing:
         return SubjectChanged(**dict(row), batch=batch, warnings=warnings)
 
     async def _change(self, subject: Subject, body: asked.Change, who: str) -> tuple[str | None, list[str]]:
-        table = await self._state.table()
+        table = await (self._state.some([subject.name]) if subject.scope == "user" else self._state.table())
+        edit = Edit(subject, body.values, until=body.until, revision=body.revision)
         warnings: list[str] = []
         if not _is_outdated(table, subject, body.revision):
-            warnings = await self._warned(table, [subject], body.values, confirmed=body.confirmed)
-        edit = Edit(subject, body.values, until=body.until, revision=body.revision)
+            warnings = await self._warned(table, [edit], confirmed=body.confirmed)
         batch = await self._store.apply([edit], who=who, reason=body.reason)
         return (batch if await self._state.changed_by(batch) else None), warnings
 
     async def batch(self, body: asked.BatchChange, who: str) -> BatchAnswer:
         """Change several users' own values, all or none."""
-        table = await self._state.table()
-        subjects = [Subject("user", name) for name in body.users]
-        warnings = await self._warned(table, subjects, body.values, confirmed=body.confirmed)
+        table = await self._state.some(body.users)
         edits = [
-            Edit(subject, body.values, until=body.until, revision=body.revisions.get(subject.name))
-            for subject in subjects
+            Edit(Subject("user", name), body.values, until=body.until, revision=body.revisions.get(name))
+            for name in body.users
         ]
+        warnings = await self._warned(table, edits, confirmed=body.confirmed)
         batch = await self._store.apply(edits, who=who, reason=body.reason)
         changed = await self._state.changed_by(batch)
         return BatchAnswer(batch=batch if changed else None, changed=changed, warnings=warnings)
@@ -65,29 +62,31 @@ class Changing:
         return UndoAnswer(batch=await self._store.undo(batch, who=who, reason=body.reason))
 
     async def export(self) -> str:
-        return export_yaml(await self._store.everything())
+        return await asyncio.to_thread(export_yaml, await self._store.everything())
 
     async def import_file(self, text: str, query: asked.ImportQuery, who: str) -> ImportAnswer:
         """Make the limits those of a file, or tell what that would change."""
-        limits = await self._store.everything()
-        plan = import_plan(limits, parse_yaml(text), merge=query.merge)
+        table = await self._state.table()
+        plan, changes = await asyncio.to_thread(_plan, table.resolver.all, text, query.merge)
+        removed = [] if query.merge else _removed(plan)
+        warnings = await self._warned(table, plan, removed, confirmed=query.confirmed or query.dry_run)
         batch = None
         if plan and not query.dry_run:
-            seen = [replace(edit, revision=limits.of(edit.subject).revision) for edit in plan]
-            batch = await self._store.apply(seen, who=who, reason="imported from a file")
-        return ImportAnswer(changes=describe(plan), batch=batch)
+            batch = await self._store.apply(plan, who=who, reason="imported from a file")
+        return ImportAnswer(changes=changes, batch=batch, warnings=warnings)
 
     async def _warned(
-        self, table: Table, subjects: Sequence[Subject], values: Mapping[str, Value], *, confirmed: bool
+        self, table: Table, edits: Sequence[Edit], known: Sequence[str] = (), *, confirmed: bool
     ) -> list[str]:
-        """Return what should be thought about, or refuse until it was.
+        """Return what should be thought about, with what is `known` already, or refuse until it was.
 
         Raises
         ------
         PublicError
             ``limits-need-confirmation``.
         """
-        warnings = await self._adviser.warnings(table, subjects, values, effect(table, subjects, values))
+        _, found = await self._adviser.look(table, edits)
+        warnings = [*known, *found]
         if warnings and not confirmed:
             raise PublicError(
                 "limits-need-confirmation",
@@ -101,3 +100,17 @@ class Changing:
 def _is_outdated(table: Table, subject: Subject, revision: int | None) -> bool:
     """Say whether the store will refuse this change anyway, so that nobody confirms what can't be done."""
     return revision is not None and revision != table.resolver.all.of(subject).revision
+
+
+def _plan(limits: AllLimits, text: str, merge: bool) -> tuple[list[Edit], list[str]]:
+    plan = import_plan(limits, parse_yaml(text, merge=merge), merge=merge)
+    return plan, describe(plan)
+
+
+def _removed(plan: Sequence[Edit]) -> list[str]:
+    """Say how much the file takes away by not naming it."""
+    count = sum(value is None for edit in plan for value in edit.values.values())
+    if not count:
+        return []
+    values = "1 value is" if count == 1 else f"{count} values are"
+    return [f"{values} taken away, as the file does not name them: 'merge' keeps such."]

@@ -31,9 +31,8 @@ class Mine:
         groups : collection of str
             As the Hub tells them with the token: what counts when this person starts a kernel.
         """
-        table = await self._state.table()
-        known = table.member(user) or Member(user)
-        member = Member(user, tuple(groups), known.last_kernel_at)
+        table = await self._state.some([user], {user: groups})
+        member = table.member(user) or Member(user, tuple(groups))
         limits = table.limits(member)
         kernels = await self._reading.kernels(user)
         largest, cluster_error = await self._largest(limits, kernels)

@@ -1,10 +1,9 @@
 """What a change of limits would mean, before it is made. Pure."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from hub_ext.limits import Value
-from hub_ext.limits.model import Subject
+from hub_ext.limits.model import Edit, Subject
 
 from .table import Member, Resolver, Table, exceeded
 
@@ -22,16 +21,15 @@ class Effect:
     newly_over: list[str] = field(default_factory=list)
 
 
-def effect(table: Table, subjects: Iterable[Subject], values: Mapping[str, Value]) -> Effect:
-    """Return whom it would concern if `subjects` got these values of their own."""
-    wanted = list(subjects)
-    limits = table.resolver.all
-    for subject in wanted:
-        limits = limits.with_values(subject, values)
-    after = Resolver(limits)
+def effect(table: Table, edits: Sequence[Edit]) -> Effect:
+    """Return whom these edits would concern."""
+    subjects = {edit.subject for edit in edits}
+    names = {name for edit in edits for name in edit.values}
+    by_others = {name for edit in edits if edit.subject.scope != "user" for name in edit.values}
+    after = Resolver(table.resolver.all.with_edits(edits))
     found = Effect()
-    for member in concerned(table, wanted):
-        _note(found, table, member, after, values, personal=_keeps_own(table, member, wanted, values))
+    for member in concerned(table, subjects):
+        _note(found, table, member, after, names, personal=_has_own(table, member, by_others))
     return found
 
 
@@ -45,17 +43,16 @@ def concerned(table: Table, subjects: Iterable[Subject]) -> list[Member]:
     return [member for member in table.members if member.name in users or groups.intersection(member.groups)]
 
 
-def _keeps_own(table: Table, member: Member, subjects: list[Subject], values: Mapping[str, Value]) -> bool:
+def _has_own(table: Table, member: Member, names: Collection[str]) -> bool:
     own = table.resolver.all.users.get(member.name)
-    by_others = any(subject.scope != "user" for subject in subjects)
-    return by_others and own is not None and any(name in own.values for name in values)
+    return own is not None and any(name in own.values for name in names)
 
 
 def _note(
-    found: Effect, table: Table, member: Member, after: Resolver, values: Mapping[str, Value], *, personal: bool
+    found: Effect, table: Table, member: Member, after: Resolver, names: Collection[str], *, personal: bool
 ) -> None:
     old, new = table.limits(member), after.limits(member.name, member.groups)
-    changed = any(old[name].value != new[name].value for name in values)
+    changed = any(old[name].value != new[name].value for name in names)
     (found.affected if changed else found.unchanged).append(member.name)
     if personal:
         found.personal.append(member.name)

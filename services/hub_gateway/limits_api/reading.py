@@ -2,19 +2,17 @@
 
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Mapping
-from dataclasses import replace
 
 from hub_ext.database import Kernel
 from hub_ext.errors import PublicError
-from hub_ext.limits.model import Subject
+from hub_ext.limits.model import Edit, Subject
 
 from ..registry import Registry
 from . import asked, shown
 from .advice import Adviser
 from .answers import Counts, GroupsAnswer, KernelUse, PreviewAnswer, SubjectLimits, UserDetail, UsersAnswer
-from .preview import effect
 from .state import State
-from .table import Member, Question, Table
+from .table import Question, Table
 
 #: Gives the display names of kernelspecs; empty when Enterprise Gateway does not tell them.
 DisplayNames = Callable[[], Awaitable[Mapping[str, str]]]
@@ -53,10 +51,8 @@ class Reading:
 
     async def user(self, name: str, groups: Collection[str] | None = None) -> UserDetail:
         """Return one user; with their `groups`, as callers themselves have them, also one who is new."""
-        table = await self._state.table()
+        table = await self._state.some([name], {} if groups is None else {name: groups})
         member = table.member(name)
-        if groups is not None:
-            member = replace(member or Member(name), groups=tuple(groups))
         if member is None:
             raise unknown(Subject("user", name))
         kernels = await self.kernels(name)
@@ -86,15 +82,14 @@ class Reading:
     async def preview(self, body: asked.Preview) -> PreviewAnswer:
         """Return whom a change would concern."""
         table = await self._state.table()
-        subjects = [Subject(body.scope, body.name)]
-        found = effect(table, subjects, body.values)
+        found, warnings = await self._adviser.look(table, [Edit(Subject(body.scope, body.name), body.values)])
         return PreviewAnswer(
             affected=len(found.affected),
             unchanged=len(found.unchanged),
             names=found.affected[:SHOWN_NAMES],
             personal=found.personal[:SHOWN_NAMES],
             over=found.newly_over[:SHOWN_NAMES],
-            warnings=await self._adviser.warnings(table, subjects, body.values, found),
+            warnings=warnings,
         )
 
 

@@ -2,16 +2,17 @@
 
 import asyncio
 import time
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, select, true
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from hub_ext.database import Database, Kernel, LimitChange, Person, Setting
 from hub_ext.limits.admission import ENDED
-from hub_ext.limits.model import AllLimits
-from hub_ext.limits.rows import CONFIGURED
+from hub_ext.limits.model import DEFAULT, AllLimits, Subject
+from hub_ext.limits.rows import CONFIGURED, chunks
 from hub_ext.limits.store import LimitStore
 
 from .answers import Use
@@ -19,6 +20,8 @@ from .table import Member, Resolver, Table, in_order
 
 #: Seconds after which everything is read again, whatever the versions say.
 MAXIMUM_AGE = 15.0
+
+_PEOPLE = select(Person.name, Person.groups, Person.last_kernel_at)
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,31 @@ class State:
             resolver = await self._current_limits(limits_version)
         return _table(people, resolver, use)
 
+    async def some(self, names: Collection[str], groups: Mapping[str, Collection[str]] | None = None) -> Table:
+        """Return a table of these users alone, by reading what concerns them only.
+
+        Parameters
+        ----------
+        names : collection of str
+            Who; whom nobody knows of is left out.
+        groups : mapping, optional
+            The groups of some of them, where they are better known than the table of people has them. They are
+            users, known or not.
+        """
+        given = groups or {}
+        async with self._database.reading() as session:
+            people = {name: Member(name, tuple(given.get(name, ()))) for name in given}
+            for chunk in chunks(sorted(names)):
+                rows = await session.execute(_PEOPLE.where(Person.name.in_(chunk)))
+                people |= {name: Member(name, tuple(given.get(name, of) or ()), last) for name, of, last in rows}
+            use: dict[str, Use] = {}
+            for chunk in chunks(sorted(names)):
+                use |= await _use(session, Kernel.owner.in_(chunk))
+            of_groups = {Subject("group", group) for member in people.values() for group in member.groups}
+            of_users = {Subject("user", name) for name in names}
+            limits = await self._store.some({DEFAULT, *of_groups, *of_users}, session)
+        return _table(_people(people), Resolver(limits), use)
+
     async def changed_by(self, batch: str) -> int:
         """Return how many subjects a change really changed."""
         lines = select(LimitChange.scope, LimitChange.name).where(LimitChange.batch == batch).distinct()
@@ -71,7 +99,7 @@ class State:
 
     async def _current_people(self, session: AsyncSession, version: Any) -> "_People":
         if self._people.version != version or time.time() >= self._people.until:
-            self._people = _Kept(version, await _people(session), time.time() + MAXIMUM_AGE)
+            self._people = _Kept(version, await _everyone(session), time.time() + MAXIMUM_AGE)
         people: _People = self._people.value
         return people
 
@@ -94,16 +122,19 @@ async def _people_version(session: AsyncSession) -> Any:
     return tuple((await session.execute(query)).one())
 
 
-async def _people(session: AsyncSession) -> _People:
-    rows = (await session.execute(select(Person.name, Person.groups, Person.last_kernel_at))).all()
-    members = {name: Member(name, tuple(groups or ()), last) for name, groups, last in rows}
+async def _everyone(session: AsyncSession) -> _People:
+    rows = (await session.execute(_PEOPLE)).all()
+    return _people({name: Member(name, tuple(groups or ()), last) for name, groups, last in rows})
+
+
+def _people(members: dict[str, Member]) -> _People:
     return _People(members, in_order(members.values()), {name: one.sought_in for name, one in members.items()})
 
 
-async def _use(session: AsyncSession) -> dict[str, Use]:
+async def _use(session: AsyncSession, which: ColumnElement[bool] | None = None) -> dict[str, Use]:
     query = (
         select(Kernel.owner, func.count(), func.sum(Kernel.memory_mb), func.sum(Kernel.cores))
-        .where(Kernel.state != ENDED)
+        .where(Kernel.state != ENDED, true() if which is None else which)
         .group_by(Kernel.owner)
     )
     rows = (await session.execute(query)).all()

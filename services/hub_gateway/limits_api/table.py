@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
+from functools import cached_property
 from typing import Any
 
 from hub_ext.limits import ResolvedLimit
@@ -68,6 +69,10 @@ class Resolver:
     def limits(self, user: str, groups: Iterable[str]) -> Limits:
         """Return what counts for `user`."""
         return self.all.resolved(user, self._with_limits.intersection(groups))
+
+    def limit(self, name: str, user: str, groups: Iterable[str]) -> ResolvedLimit:
+        """Return one of the limits that count for `user`."""
+        return self.all.resolved_one(name, user, self._with_limits.intersection(groups))
 
     def has_own(self, user: str) -> bool:
         own = self.all.users.get(user)
@@ -135,7 +140,11 @@ class Table:
 
     def member(self, name: str) -> Member | None:
         """Return a user, or None when there is none of this name."""
-        return next((member for member in self.members if member.name == name), None)
+        return self._by_name.get(name)
+
+    @cached_property
+    def _by_name(self) -> dict[str, Member]:
+        return {member.name: member for member in self.members}
 
     def limits(self, member: Member) -> Limits:
         return self.resolver.limits(member.name, member.groups)
@@ -164,7 +173,7 @@ class Table:
         if sort == "used":
             return self._use_key
         if sort in TOTALS:
-            return lambda member: _size(number(self.limits(member)[sort]))
+            return lambda member: _size(number(self.resolver.limit(sort, member.name, member.groups)))
         return None
 
     def _use_key(self, member: Member) -> tuple[float, int, int]:

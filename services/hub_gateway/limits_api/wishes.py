@@ -44,7 +44,7 @@ class Wishes:
         return (await self._shown([request]))[0]
 
     async def _shown(self, requests: Sequence[Request]) -> list[RequestModel]:
-        table = await self._state.table()
+        table = await self._state.some({request.user for request in requests})
         return [_model(table, request) for request in requests]
 
 

@@ -22,7 +22,7 @@ class ImportPage(LimitsAdminHandler):
     """Takes such a file: first shows the differences, then makes them."""
 
     async def get(self) -> None:
-        self.show("portal/limits_import.html", text="", changes=None, merge=True, refusal=None)
+        self.show("portal/limits_import.html", text="", plan=None, merge=True, refusal=None)
 
     async def post(self) -> None:
         form = self.form()
@@ -30,16 +30,18 @@ class ImportPage(LimitsAdminHandler):
         try:
             text = self.given_text(form)
             apply = "apply" in form
-            changes = await self.services.limits.load(self.token, text.encode(), dry_run=not apply, merge=merge)
+            limits = self.services.limits
+            plan = await (limits.load if apply else limits.plan)(self.token, text.encode(), merge=merge)
         except PublicError as error:
             kept = form.get("text", "")
-            self.show("portal/limits_import.html", text=kept, changes=None, merge=merge, refusal=error)
+            self.show("portal/limits_import.html", text=kept, plan=None, merge=merge, refusal=error)
             return
         if apply:
-            self.flash(f"Imported: {count(len(changes), 'change')}." if changes else "Imported: nothing was different.")
+            changes = count(len(plan.changes), "change") if plan.changes else "nothing was different"
+            self.flash(f"Imported: {changes}.")
             self.redirect(f"{self.portal_url}admin/limits/history", status=303)
             return
-        self.show("portal/limits_import.html", text=text, changes=changes, merge=merge, refusal=None)
+        self.show("portal/limits_import.html", text=text, plan=plan, merge=merge, refusal=None)
 
     def given_text(self, form: dict[str, str]) -> str:
         """Return the uploaded file, else what stands in the text field."""
