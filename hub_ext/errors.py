@@ -43,6 +43,7 @@ CASES: dict[str, Case] = {
     # limits: a start that is against them
     "over-kernel-limit": Case(403, "The kernel is larger than one kernel of this user may be."),
     "over-total-limit": Case(403, "With it, the user's kernels together would hold more memory or cores than allowed."),
+    "size-unknown": Case(403, "The kernel takes settings from a file that is not read, and the user has limits."),
     "too-many-kernels": Case(403, "The user has as many kernels as allowed."),
     "queue-not-allowed": Case(403, "The kernel runs in a queue that the user may not use."),
     # the cluster: a start that it could never serve

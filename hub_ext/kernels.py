@@ -60,6 +60,8 @@ class KernelDefinition(BaseModel):
     groups: tuple[str, ...] = ()
     queue: str | None = None
     size: Size | None = None
+    #: More stands in a file that nobody here reads: size and queue may be others.
+    size_unknown: bool = False
     python: str | None = None
     archive: str | None = None
     spark_conf: dict[str, str] = Field(default_factory=dict)
@@ -94,7 +96,7 @@ def definition_of(name: str, model: dict[str, Any]) -> KernelDefinition:
         than shown to the wrong people.
     """
     spec = model.get("spec") or {}
-    base = {
+    base: dict[str, Any] = {
         "name": name,
         "display_name": str(spec.get("display_name") or name),
         "language": str(spec.get("language") or ""),
@@ -104,12 +106,14 @@ def definition_of(name: str, model: dict[str, Any]) -> KernelDefinition:
     block = (spec.get("metadata") or {}).get(METADATA_KEY)
     if block is None:
         return KernelDefinition(**base, **options)
+    # Whoever writes a size into the block vouches for it.
+    if isinstance(block, dict):
+        base["size_unknown"] = bool(options.get("size_unknown")) and block.get("size") is None
     try:
         return KernelDefinition.model_validate({**options, **_without_nothing(block), **base})
     except (ValidationError, TypeError, AttributeError):
         return KernelDefinition(
-            **base,
-            **options,
+            **{**options, **base},
             visibility="private",
             description="Its kernel.json has a remote_kernel block that can't be read.",
         )
@@ -124,7 +128,9 @@ def from_options(spec: dict[str, Any]) -> dict[str, Any]:
     if isinstance(argv, list) and LAUNCHER in argv:
         return {}
     found = spark_options.read(spec)
-    return {"size": Size(**found.size), "queue": found.queue} if found else {}
+    if found is None:
+        return {}
+    return {"size": Size(**found.size), "queue": found.queue, "size_unknown": found.unknown}
 
 
 def _without_nothing(block: dict[str, Any]) -> dict[str, Any]:

@@ -23,6 +23,15 @@ FLAGS = {
     "--master": "spark.master",
     "--deploy-mode": "spark.submit.deployMode",
 }
+#: An option that names a file of settings, which stands on the edge node and is not read here.
+PROPERTIES_FILE = "--properties-file"
+#: Variables that spark-submit itself reads where neither an option nor a setting says it.
+VARIABLES = {
+    "SPARK_DRIVER_MEMORY": "spark.driver.memory",
+    "SPARK_EXECUTOR_MEMORY": "spark.executor.memory",
+    "SPARK_EXECUTOR_CORES": "spark.executor.cores",
+    "SPARK_EXECUTOR_INSTANCES": "spark.executor.instances",
+}
 #: Variables that launch scripts hand to spark-submit.
 OPTION_VARIABLE = re.compile(r"[A-Z_]*(?:SPARK|SUBMIT|LAUNCH)[A-Z_]*(?:OPTS|ARGS|OPTIONS)")
 DEFAULT_MB = 1024
@@ -40,10 +49,14 @@ _EXPONENT = {"b": 0, "k": 1, "m": 2, "g": 3, "t": 4, "p": 5}
 
 @dataclass(frozen=True)
 class SparkOptions:
-    """Queue and size fields of a kernelspec that asks something of YARN."""
+    """Queue and size fields of a kernelspec that asks something of YARN.
+
+    `unknown` says that more stands in a file of properties, so that size and queue may be others.
+    """
 
     size: dict[str, int]
     queue: str | None
+    unknown: bool = False
 
 
 def read(spec: Mapping[str, Any]) -> SparkOptions | None:
@@ -58,7 +71,8 @@ def read(spec: Mapping[str, Any]) -> SparkOptions | None:
         return None
     client = not cluster_mode and settings.get("spark.submit.deployMode", "client") == "client"
     driver = _application_master(settings) if client else _driver(settings)
-    return SparkOptions({**driver, **_executors(settings)}, settings.get("spark.yarn.queue") or None)
+    queue = settings.get("spark.yarn.queue") or None
+    return SparkOptions({**driver, **_executors(settings)}, queue, unknown=PROPERTIES_FILE in settings)
 
 
 def proxy_of(spec: Mapping[str, Any]) -> str:
@@ -70,7 +84,10 @@ def proxy_of(spec: Mapping[str, Any]) -> str:
 
 
 def settings_of(spec: Mapping[str, Any]) -> dict[str, str]:
-    """Return the Spark settings in environment and command line, the later ones winning."""
+    """Return the Spark settings in environment and command line, the later ones winning.
+
+    A file of properties is there under `PROPERTIES_FILE`.
+    """
     env = {str(name): str(value) for name, value in _mapping(spec.get("env")).items()}
     texts = [value for name, value in env.items() if OPTION_VARIABLE.fullmatch(name)]
     argv = spec.get("argv")
@@ -78,11 +95,13 @@ def settings_of(spec: Mapping[str, Any]) -> dict[str, str]:
     for part in argv if isinstance(argv, Sequence) and not isinstance(argv, str) else ():
         text = _filled_in(str(part), env)
         tokens += _split(text) if any(character.isspace() for character in text) else [text]
-    settings: dict[str, str] = {}
+    settings = {setting: env[name] for name, setting in VARIABLES.items() if env.get(name)}
     flags: dict[str, str] = {}
     for name, value in _options(tokens):
         if name in FLAGS:
             flags[FLAGS[name]] = value
+        elif name == PROPERTIES_FILE:
+            flags[name] = value
         elif "=" in value:
             key, _, set_to = value.partition("=")
             settings[key.strip()] = set_to.strip()
@@ -98,7 +117,7 @@ def _options(tokens: Iterable[str]) -> Iterator[tuple[str, str]]:
             wanted = ""
             continue
         name, equals, value = token.partition("=")
-        if name not in FLAGS and name not in ("--conf", "-c"):
+        if name not in FLAGS and name not in ("--conf", "-c", PROPERTIES_FILE):
             continue
         if equals:
             yield name, value

@@ -26,6 +26,8 @@ class Ask:
     size: KernelSize | None
     footprint: Footprint
     queue: str | None = None
+    #: Its kernelspec names a file of properties: size and queue may be others.
+    size_unknown: bool = False
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,12 @@ from ..cluster import ClusterState, Node, Queue, queue_path
 from ..errors import PublicError
 from . import physical_refusals, refusals
 from .ask import Ask, Held, used_by
+from .fields import UNLIMITED
 from .refusals import Offence
 from .resolve import ResolvedLimit, number
+
+#: Limits of what a kernel takes in YARN.
+YARN_FIELDS = ("memory_mb", "cores", *refusals.PARTS, "queues")
 
 __all__ = ["Ask", "Held", "limit_refusal", "physical_refusal"]
 
@@ -32,11 +36,22 @@ def limit_refusal(
         Tells which queue a short name means; without it names are compared as they are written.
     """
     return (
-        _queue(ask, limits, cluster)
+        _unknown(ask, limits)
+        or _queue(ask, limits, cluster)
         or _one_kernel(ask, limits)
         or _number_of_kernels(ask, limits, held)
         or _totals(ask, limits, held)
     )
+
+
+def _unknown(ask: Ask, limits: Mapping[str, ResolvedLimit]) -> PublicError | None:
+    if not ask.size_unknown or ask.size is None:
+        return None
+    for field in YARN_FIELDS:
+        limit = limits.get(field)
+        if limit is not None and limit.value != UNLIMITED:
+            return refusals.size_unknown(ask, field, limit)
+    return None
 
 
 def _queue(ask: Ask, limits: Mapping[str, ResolvedLimit], cluster: ClusterState | None) -> PublicError | None:

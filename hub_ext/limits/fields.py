@@ -16,9 +16,10 @@ NAME_LENGTH: Final = 255
 
 @dataclass(frozen=True)
 class Field:
-    """One limit: its name everywhere, its unit, and what it means for a person."""
+    """One limit: its name everywhere, what it is called for people, its unit, and what it means for a person."""
 
     name: str
+    label: str
     unit: str
     help: str
     is_list: bool = False
@@ -27,21 +28,21 @@ class Field:
 FIELDS: dict[str, Field] = {
     field.name: field
     for field in (
-        Field("driver_memory_mb", "MiB", "Driver heap of one kernel."),
-        Field("driver_cores", "cores", "Driver cores of one kernel."),
-        Field("executors", "executors", "Executors of one kernel."),
-        Field("executor_memory_mb", "MiB", "Heap of each executor of one kernel."),
-        Field("executor_cores", "cores", "Cores of each executor of one kernel."),
-        Field("kernels", "kernels", "Kernels running or starting at the same time."),
-        Field("memory_mb", "MiB", "YARN memory of all kernels together, as YARN counts it."),
-        Field("cores", "vcores", "YARN vcores of all kernels together."),
-        Field("queues", "queues", "Queues that kernels may run in.", is_list=True),
-        Field("idle_timeout", "seconds", "Time without work after which a kernel is stopped."),
-        Field("lifetime", "seconds", "Time after which a kernel is stopped, busy or not."),
-        Field("kernel_definitions", "definitions", "Kernel definitions of one's own."),
-        Field("environments_disk_mb", "MiB", "Disk for environments of one's own."),
-        Field("server_memory_mb", "MiB", "Memory of the notebook server itself."),
-        Field("server_cores", "cores", "Cores of the notebook server itself."),
+        Field("driver_memory_mb", "Driver memory", "MiB", "Driver heap of one kernel."),
+        Field("driver_cores", "Driver cores", "cores", "Driver cores of one kernel."),
+        Field("executors", "Executors", "executors", "Executors of one kernel."),
+        Field("executor_memory_mb", "Executor memory", "MiB", "Heap of each executor of one kernel."),
+        Field("executor_cores", "Executor cores", "cores", "Cores of each executor of one kernel."),
+        Field("kernels", "Kernels", "kernels", "Kernels running or starting at the same time."),
+        Field("memory_mb", "Memory, total", "MiB", "YARN memory of all kernels together, as YARN counts it."),
+        Field("cores", "Cores, total", "vcores", "YARN vcores of all kernels together."),
+        Field("queues", "Queues", "queues", "Queues that kernels may run in.", is_list=True),
+        Field("idle_timeout", "Idle time", "seconds", "Time without work after which a kernel is stopped."),
+        Field("lifetime", "Lifetime", "seconds", "Time after which a kernel is stopped, busy or not."),
+        Field("kernel_definitions", "Kernel definitions", "definitions", "Kernel definitions of one's own."),
+        Field("environments_disk_mb", "Environment disk", "MiB", "Disk for environments of one's own."),
+        Field("server_memory_mb", "Server memory", "MiB", "Memory of the notebook server itself."),
+        Field("server_cores", "Server cores", "cores", "Cores of the notebook server itself."),
     )
 }
 

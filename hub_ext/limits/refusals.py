@@ -69,6 +69,22 @@ def unbounded_words() -> str:
     )
 
 
+def size_unknown(ask: Ask, field: str, limit: ResolvedLimit) -> PublicError:
+    """Refuse a kernel of which nobody knows how large it is, to somebody who has a limit on that."""
+    return PublicError(
+        "size-unknown",
+        f"{ask.display_name} can't start: how much it takes in YARN can't be read from its kernelspec, and you have "
+        "limits on that.",
+        details=[
+            "It takes settings from a file (--properties-file), which is not read.",
+            f"You have a limit of {FIELDS[field].label.lower()} ({source_words(limit)}).",
+        ],
+        remedy="Choose another kernel, and tell this one's owner or your Hub administrator: the settings have to stand "
+        "in the kernelspec itself.",
+        numbers={"field": field, "source": limit.source},
+    )
+
+
 def queue_not_allowed(ask: Ask, limit: ResolvedLimit) -> PublicError:
     """Refuse a queue that the owner may not use."""
     allowed = list(limit.value) if isinstance(limit.value, tuple) else []

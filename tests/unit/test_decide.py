@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -288,3 +290,21 @@ def test_a_queue_is_named_only_where_its_own_largest_container_is_smaller_than_t
         refusal = physical_refusal(ask(KernelSize(9000), "notebooks"), state.model_copy(update={"queues": queues}))
         assert words in refusal.message
         assert refusal.numbers["source"] == source
+
+
+@pytest.mark.parametrize(
+    ("given_limits", "code"),
+    [
+        ({}, None),
+        ({"kernels": 3, "idle_timeout": 60}, None),
+        ({"memory_mb": 10**6}, "size-unknown"),
+        ({"cores": 10**6}, "size-unknown"),
+        ({"executors": 10**6}, "size-unknown"),
+        ({"queues": ("notebooks",)}, "size-unknown"),
+    ],
+)
+def test_a_kernel_of_unknown_size_starts_only_for_who_has_no_limit_on_it(given_limits, code):
+    asked = replace(ask(KernelSize(640), "notebooks"), size_unknown=True)
+    refusal = limit_refusal(asked, limits(**given_limits), ())
+    assert (refusal.code if refusal else None) == code
+    assert refusal is None or "--properties-file" in str(refusal)

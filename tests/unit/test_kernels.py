@@ -209,3 +209,44 @@ def test_a_notebook_server_learns_a_handwritten_kernels_size_and_nothing_more():
 )
 def test_a_kernelspec_that_is_hardly_one_has_no_size(spec):
     assert definition_of("h", {"spec": spec}).size is None
+
+
+@pytest.mark.parametrize(
+    ("options", "variables", "expected"),
+    [
+        ("", {"SPARK_DRIVER_MEMORY": "3g"}, {"driver_memory_mb": 3072}),
+        (
+            "",
+            {"SPARK_EXECUTOR_MEMORY": "2g", "SPARK_EXECUTOR_CORES": "3", "SPARK_EXECUTOR_INSTANCES": "4"},
+            {"executor_memory_mb": 2048, "executor_cores": 3, "executors": 4},
+        ),
+        # what is said aloud wins
+        ("--executor-memory 5g", {"SPARK_EXECUTOR_MEMORY": "2g"}, {"executor_memory_mb": 5120}),
+        ("--conf spark.driver.memory=5g", {"SPARK_DRIVER_MEMORY": "2g"}, {"driver_memory_mb": 5120}),
+        ("", {"SPARK_EXECUTOR_MEMORY": ""}, {}),
+    ],
+)
+def test_variables_that_spark_reads_itself(options, variables, expected):
+    found = size_of(handwritten(options, **variables))
+    assert found == KernelSize(**{**vars(DEFAULTS), **expected})
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        handwritten("--properties-file /etc/big.conf"),
+        handwritten("--properties-file=/etc/big.conf --driver-memory 1g"),
+        handwritten(argv=["--properties-file", "/etc/big.conf"]),
+    ],
+)
+def test_a_file_of_properties_makes_the_size_unknown(model):
+    assert definition_of("k", model).size_unknown
+    # Whoever writes a size into the block vouches for it.
+    model["spec"]["metadata"]["remote_kernel"] = {"size": {"driver_memory_mb": 640}}
+    assert not definition_of("k", model).size_unknown
+    model["spec"]["metadata"]["remote_kernel"] = {"size_unknown": False, "description": "x"}
+    assert definition_of("k", model).size_unknown
+
+
+def test_without_such_a_file_it_is_known():
+    assert not definition_of("k", handwritten("--driver-memory 1g")).size_unknown
