@@ -52,10 +52,12 @@ def _among_each_other(limits: Mapping[str, ResolvedLimit]) -> Iterator[Finding]:
     for part, total in _PARTS:
         one, all_of_them = number(limits[part]), number(limits[total])
         if one is not None and all_of_them is not None and one > all_of_them > 0:
-            yield Finding(part, f"{_said(limits, part)} is above {_said(limits, total)}: that much is never reached.")
+            yield Finding(part, f"{_said(limits, part)} is above {_within(limits, total)}: that much is never reached.")
     for none, some in _USELESS:
         if number(limits[none]) == 0 and number(limits[some]) != 0:
-            yield Finding(none, f"{_said(limits, none)}: nothing can be started, whatever {_said(limits, some)} says.")
+            yield Finding(
+                none, f"{_said(limits, none)}: nothing can be started, whatever {_within(limits, some)} says."
+            )
             return
 
 
@@ -67,7 +69,7 @@ def _times(limits: Mapping[str, ResolvedLimit]) -> Iterator[Finding]:
     if idle is not None and lifetime is not None and idle > lifetime:
         yield Finding(
             "idle_timeout",
-            f"{_said(limits, 'idle_timeout')} is above {_said(limits, 'lifetime')}: it is never reached.",
+            f"{_said(limits, 'idle_timeout')} is above {_within(limits, 'lifetime')}: it is never reached.",
         )
     if lifetime is not None and lifetime < SHORTEST_IDLE:
         shortest = write_value("lifetime", SHORTEST_IDLE)
@@ -107,7 +109,13 @@ def _queues(limits: Mapping[str, ResolvedLimit], cluster: ClusterState) -> Itera
 
 
 def _said(limits: Mapping[str, ResolvedLimit], name: str) -> str:
-    """Write a limit as the subject of a sentence: its name, value, unit and source."""
+    """Write a limit as the subject of a sentence: its label, value, unit and source."""
     limit, unit = limits[name], FIELDS[name].unit
     unit = f" {unit}" if unit in {"cores", "vcores", "kernels", "executors"} and number(limit) is not None else ""
-    return f"'{name}' ({write_value(name, limit.value)}{unit}, {limit.source})"
+    return f"{FIELDS[name].label} ({write_value(name, limit.value)}{unit}, {limit.source})"
+
+
+def _within(limits: Mapping[str, ResolvedLimit], name: str) -> str:
+    """Write a limit within a sentence."""
+    said = _said(limits, name)
+    return said[0].lower() + said[1:]

@@ -187,7 +187,7 @@ def test_a_change_that_can_not_be_is_refused(limits_on_sqlite):
 def test_odd_limits_are_set_with_a_note(limits_on_sqlite):
     code, _, errors = limits_on_sqlite("set", "user:alice", "driver_memory_mb=64G", "memory_mb=32G")
     assert code == 0
-    assert "'driver_memory_mb' (64 GB, user) is above 'memory_mb' (32 GB, user)" in errors
+    assert "Driver memory (64 GB, user) is above memory, total (32 GB, user)" in errors
 
 
 def test_requests_are_listed(limits):

@@ -4,6 +4,7 @@ import pytest
 
 from hub_ext.cluster import ClusterState, Queue
 from hub_ext.limits import UNLIMITED, resolve
+from hub_ext.limits.fields import FIELDS
 from hub_ext.limits.sense import findings
 
 CLUSTER = ClusterState(
@@ -74,11 +75,20 @@ def test_what_is_odd_is_said_with_both_numbers(values, field, words):
 
 def test_where_a_number_comes_from_is_said():
     ((_, text),) = said(group={"memory_mb": 4096}, driver_memory_mb=8192)
-    assert "'driver_memory_mb' (8 GB, user)" in text
-    assert "'memory_mb' (4 GB, group g)" in text
+    assert "Driver memory (8 GB, user)" in text
+    assert "memory, total (4 GB, group g)" in text
 
 
 @pytest.mark.parametrize("cluster", [None, ClusterState()])
 def test_without_a_cluster_only_the_limits_themselves_are_looked_at(cluster):
     assert said(cluster, memory_mb=10**9, queues=["nightly"]) == []
     assert len(said(cluster, driver_cores=4, cores=2)) == 1
+
+
+def test_findings_use_the_names_that_people_read():
+    odd = {"memory_mb": 900 * 1024, "driver_memory_mb": 901 * 1024, "kernels": 0, "idle_timeout": 5, "lifetime": 1}
+    texts = [text for _, text in said(**odd, queues=["nowhere"])]
+    assert "Memory, total (900 GB, user) is more than the whole cluster has (64 GB)." in texts
+    assert "Driver memory (901 GB, user) is above memory, total (900 GB, user): that much is never reached." in texts
+    assert len(texts) > 5
+    assert not any(name in text for name in FIELDS if "_" in name for text in texts)

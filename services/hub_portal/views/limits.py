@@ -18,23 +18,7 @@ MINUTE, HOUR, DAY = 60, 3600, 86400
 #: What stands before a value in a form: the three things that must not be mixed up, and "leave it" for many at once.
 INHERIT, VALUE, NO_LIMIT, KEEP = "inherit", "value", UNLIMITED, "keep"
 
-LABELS: dict[str, str] = {
-    "driver_memory_mb": "Driver memory",
-    "driver_cores": "Driver cores",
-    "executors": "Executors",
-    "executor_memory_mb": "Executor memory",
-    "executor_cores": "Executor cores",
-    "kernels": "Kernels",
-    "memory_mb": "Memory, total",
-    "cores": "Cores, total",
-    "queues": "Queues",
-    "idle_timeout": "Idle time",
-    "lifetime": "Lifetime",
-    "kernel_definitions": "Kernel definitions",
-    "environments_disk_mb": "Environment disk",
-    "server_memory_mb": "Server memory",
-    "server_cores": "Server cores",
-}
+LABELS: dict[str, str] = {name: field.label for name, field in FIELDS.items()}
 
 GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("All kernels together", ("kernels", "memory_mb", "cores", "queues")),
