@@ -7,6 +7,7 @@ import pytest
 from hub_ext.errors import PublicError
 from hub_ext.limits.fields import FIELDS
 from hub_ext.limits.text import parse_time
+from hub_portal.handlers.limits_base import confirmed
 from hub_portal.limits_models import (
     Batch,
     ChangeLine,
@@ -112,6 +113,16 @@ def test_people_write_with_units(field, text, value):
         ("kernels", "٣"),
         ("kernels", "9" * 30),
         ("queues", ","),
+        ("queues", "Unlimited"),
+        ("queues", "night, unlimited"),
+        ("memory_mb", "64,000 MB"),
+        ("memory_mb", "2,000 GB"),
+        ("memory_mb", "1,024"),
+        ("memory_mb", "2,048,000 MB"),
+        ("memory_mb", "4096 TB"),
+        ("cores", "12,000"),
+        ("cores", str(2**31)),
+        ("lifetime", "1,000 d"),
     ],
 )
 def test_what_can_not_be_read_is_refused_with_an_example(field, text):
@@ -201,7 +212,6 @@ def test_only_what_differs_from_what_one_saw_is_changed():
         "until": None,
         "revision": 7,
         "reason": "more",
-        "confirmed": False,
     }
 
 
@@ -232,6 +242,25 @@ def test_a_refusal_stands_beside_its_field():
     assert limits_typed.field_error(refused, FIELDS) == ("cores", "No.")
     assert limits_typed.field_error(PublicError("limits-invalid", "No.", numbers={"field": "x"}), FIELDS) is None
     assert limits_typed.field_error(PublicError("bad-request", "No.", numbers={"field": "cores"}), FIELDS) is None
+
+
+async def test_only_warnings_that_were_seen_are_confirmed():
+    sent = []
+
+    async def send(seen):
+        sent.append(seen)
+        if not seen:
+            raise PublicError("limits-need-confirmation", "Think.", details=["64 GB is much.", "alice is over."])
+        return "done"
+
+    seen = limits_form.warnings_digest(["64 GB is much.", "alice is over."])
+    assert await confirmed(send, seen) == "done"
+    assert sent == [False, True]
+    for other in ("", "1", limits_form.warnings_digest(["32 GB is much."])):
+        sent.clear()
+        with pytest.raises(PublicError, match="Think"):
+            await confirmed(send, other)
+        assert sent == [False]
 
 
 def fields_of(groups):

@@ -1,11 +1,15 @@
 """Base of the pages for those who set limits, and what forms of limits need."""
 
 import json
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
 
 from hub_ext.errors import PublicError
 
+from ..views.limits_form import warnings_digest
 from .base import PortalHandler
+
+T = TypeVar("T")
 
 
 class FormHandler(PortalHandler):
@@ -56,3 +60,26 @@ class LimitsAdminHandler(FormHandler):
         """Ask for what stands on every tab: how many people, groups and open requests there are."""
         requests = await self.part(self.services.limits.requests(self.token, {"state": "open", "per_page": 1}))
         return {"open_requests": requests.value.open if requests.value else 0}
+
+
+async def confirmed(send: Callable[[bool], Awaitable[T]], seen: str) -> T:
+    """Send a change, and once more as confirmed if its warnings are those that the person has seen.
+
+    Parameters
+    ----------
+    send : callable
+        Sends the change; its argument says whether the warnings are confirmed.
+    seen : str
+        `warnings_digest` of what was shown; empty for nothing.
+    """
+    try:
+        return await send(False)
+    except PublicError as error:
+        if error.code != "limits-need-confirmation" or not seen or seen != warnings_digest(warnings_of(error)):
+            raise
+    return await send(True)
+
+
+def warnings_of(error: PublicError) -> tuple[str, ...]:
+    """Return the warnings that the gateway wants to be confirmed."""
+    return tuple(error.details) or (error.message,)

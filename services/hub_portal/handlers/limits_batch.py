@@ -6,7 +6,7 @@ from hub_ext.limits.fields import FIELDS
 from ..views.limits_form import Editor, blank_groups
 from ..views.limits_typed import Typed, field_error, read_form, with_error
 from ..views.words import count
-from .limits_base import LimitsAdminHandler
+from .limits_base import LimitsAdminHandler, confirmed, warnings_of
 
 MOST_PEOPLE = 500
 MOST_NAME = 255
@@ -52,11 +52,12 @@ class BatchPage(LimitsAdminHandler):
             "values": typed.values,
             "until": typed.until,
             "reason": typed.reason,
-            "confirmed": typed.confirmed,
             "revisions": {} if over else chosen,
         }
         try:
-            answer = await self.services.limits.change_many(self.token, body)
+            answer = await confirmed(
+                lambda seen: self.services.limits.change_many(self.token, {**body, "confirmed": seen}), typed.seen
+            )
         except PublicError as error:
             self.refused(chosen, typed, error)
             return
@@ -75,7 +76,7 @@ class BatchPage(LimitsAdminHandler):
         if beside is not None:
             self.show_form(chosen, with_error(typed, *beside))
         elif error.code == "limits-need-confirmation":
-            self.show_form(chosen, typed, warnings=error.details or (error.message,))
+            self.show_form(chosen, typed, warnings=warnings_of(error))
         elif error.code == "limits-changed":
             self.show_form(chosen, typed, conflict=error)
         else:

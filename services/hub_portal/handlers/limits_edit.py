@@ -12,7 +12,7 @@ from ..views.limits_form import Editor, field_groups
 from ..views.limits_table import PersonRow, SubjectRow, person_row, subject_row
 from ..views.limits_typed import Typed, change_body, field_error, read_form, with_error
 from ..views.limits_words import preview_lines, saved_words
-from .limits_base import LimitsAdminHandler
+from .limits_base import LimitsAdminHandler, confirmed, warnings_of
 
 TEMPLATES = {
     "user": "portal/limits_user.html",
@@ -96,12 +96,14 @@ class SubjectPage(SubjectHandler):
             return
         try:
             body = change_body(typed, found.subject.own_values)
-            answer = await self.services.limits.change(self.token, scope, name, body)
+            answer = await confirmed(
+                lambda seen: self.services.limits.change(self.token, scope, name, {**body, "confirmed": seen}),
+                typed.seen,
+            )
         except PublicError as error:
             await self.refused(found, typed, error)
             return
-        # What was confirmed has been read.
-        await self.saved(scope, name, {**answer, "warnings": ()} if typed.confirmed else answer)
+        await self.saved(scope, name, answer)
 
     async def preview_lines(self, scope: str, name: str, typed: Typed) -> tuple[str, ...]:
         """Say whom a change would affect; nothing while it can't be read or changes nothing."""
@@ -119,7 +121,7 @@ class SubjectPage(SubjectHandler):
         if beside is not None:
             self.show_again(found, with_error(typed, *beside))
         elif error.code == "limits-need-confirmation":
-            self.show_again(found, typed, warnings=error.details or (error.message,))
+            self.show_again(found, typed, warnings=warnings_of(error))
         elif error.code == "limits-changed":
             # Asked again: between our look and the refusal it may have changed once more.
             current = await self.load(found.scope, found.name)
@@ -132,8 +134,7 @@ class SubjectPage(SubjectHandler):
 
     async def saved(self, scope: str, name: str, answer: dict[str, Any]) -> None:
         """Show the line with its new values; the keyboard goes on at its edit button."""
-        warnings = answer.get("warnings")
-        message = saved_words(scope, name, str(answer.get("batch") or ""), map(str, warnings or ()))
+        message = saved_words(scope, name, str(answer.get("batch") or ""))
         if not self.is_fragment:
             self.flash(message)
             self.redirect(f"{self.portal_url}{PAGES[scope]}", status=303)

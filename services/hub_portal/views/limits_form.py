@@ -1,7 +1,8 @@
 """The form in which values are changed."""
 
+import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -63,6 +64,11 @@ class Editor:
     warnings: tuple[str, ...] = ()
     conflict_error: PublicError | None = None
     affects_others: bool = False
+
+    @property
+    def seen(self) -> str:
+        """What "Save anyway" confirms: these warnings, and no others that came with another value."""
+        return warnings_digest(self.warnings)
 
     @property
     def wrong(self) -> bool:
@@ -156,3 +162,8 @@ def _blank(name: str, typed: Typed | None) -> FieldForm:
         until="",
         error=typed.errors.get(name, "") if typed else "",
     )
+
+
+def warnings_digest(warnings: Sequence[str]) -> str:
+    """Return a short text that stands for exactly these warnings."""
+    return hashlib.sha256("\n".join(warnings).encode()).hexdigest()[:32]

@@ -8,7 +8,7 @@ from datetime import date, datetime, timedelta, timezone
 from typing import Any
 
 from hub_ext.errors import PublicError
-from hub_ext.limits.fields import FIELDS
+from hub_ext.limits.fields import FIELDS, LARGEST, NAMES_AT_MOST, UNLIMITED
 
 from ..limits_models import OwnValue, Value
 from .limits import DAY, HOUR, INHERIT, KIB, MINUTE, NO_LIMIT, VALUE, unit
@@ -24,9 +24,8 @@ _TIMES = {
     **dict.fromkeys(("d", "day", "days"), DAY),
 }
 _NUMBER_AND_UNIT = re.compile(r"([0-9]{1,15}(?:[.,][0-9]{1,6})?)\s*([A-Za-z]*)")
-#: More than any cluster has; a number beyond it is a slip of the hand.
-MAXIMUM = 2**40
-MOST_NAMES = 100
+#: Some write 64,000 for sixty-four thousand, others for sixty-four.
+_THOUSANDS = re.compile(r"[0-9],[0-9]{3}(?![0-9])")
 
 
 def parse_value(name: str, text: str) -> Value:
@@ -43,11 +42,13 @@ def parse_value(name: str, text: str) -> Value:
     kind = unit(name)
     if kind == "names":
         return _names(typed)
+    if _THOUSANDS.search(typed):
+        raise ValueError("Write numbers without a comma for thousands: 64000, or 1.5 with a point.")
     if kind == "MiB":
         return _memory(typed)
     if kind == "seconds":
         return _time(typed)
-    if not re.fullmatch(r"[0-9]{1,15}", typed) or int(typed) > MAXIMUM:
+    if not re.fullmatch(r"[0-9]{1,15}", typed) or int(typed) > LARGEST:
         raise ValueError("Write a whole number, for example 4.")
     return int(typed)
 
@@ -56,7 +57,9 @@ def _names(typed: str) -> tuple[str, ...]:
     if typed == "0":
         return ()
     found = tuple(dict.fromkeys(one for one in re.split(r"[,\s]+", typed) if one))
-    if not found or len(found) > MOST_NAMES:
+    if any(one.lower() == UNLIMITED for one in found):
+        raise ValueError("Write names of queues, or choose unlimited in the list before it.")
+    if not found or len(found) > NAMES_AT_MOST:
         raise ValueError("Write names with commas between them, or 0 for none.")
     return found
 
@@ -65,7 +68,7 @@ def _memory(typed: str) -> int:
     found = _NUMBER_AND_UNIT.fullmatch(typed)
     size = _SIZES.get(found[2].upper()) if found else None
     amount = float(found[1].replace(",", ".")) * size if found and size else 0.0
-    if size is None or amount != int(amount) or amount > MAXIMUM:
+    if size is None or amount != int(amount) or amount > LARGEST:
         raise ValueError("Write a size like 64 GB, 1.5 GB or 512 MB; a number alone is MB.")
     return int(amount)
 
@@ -78,7 +81,7 @@ def _time(typed: str) -> int:
     if not parts or not spaces or any(word.lower() not in _TIMES for _, word in parts):
         raise ValueError("Write a time with its unit: 30 min, 2 h or 1 d.")
     seconds = sum(float(number.replace(",", ".")) * _TIMES[word.lower()] for number, word in parts)
-    if seconds != int(seconds) or seconds > MAXIMUM:
+    if seconds != int(seconds) or seconds > LARGEST:
         raise ValueError("Write a time with its unit: 30 min, 2 h or 1 d.")
     return int(seconds)
 
@@ -117,7 +120,8 @@ class Typed:
     until_error: str = ""
     reason: str = ""
     revision: int | None = None
-    confirmed: bool = False
+    #: Which warnings the person has seen and answered with "anyway": their digest.
+    seen: str = ""
 
     @property
     def changes(self) -> dict[str, Value]:
@@ -150,7 +154,7 @@ def read_form(arguments: Mapping[str, str], now: datetime) -> Typed:
         until_error=until_error,
         reason=arguments.get("reason", "").strip()[:MAXIMUM_REASON],
         revision=int(revision) if revision.isascii() and revision.isdigit() and len(revision) < 18 else None,
-        confirmed=arguments.get("confirmed") == "1",
+        seen=arguments.get("confirmed", "")[:100],
     )
 
 
@@ -214,7 +218,6 @@ def change_body(typed: Typed, own: Mapping[str, OwnValue]) -> dict[str, Any]:
         "until": typed.until,
         "revision": typed.revision,
         "reason": typed.reason,
-        "confirmed": typed.confirmed,
     }
 
 

@@ -1,6 +1,6 @@
 """Previews, changes and requests in words."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -157,8 +157,8 @@ def _decision(one: LimitRequest, now: datetime) -> str:
     return f"{value}{f' until {day_words(one.until, now)}' if one.until else ''} {by}"
 
 
-def saved_words(scope: str, name: str, batch: str, warnings: Iterable[str]) -> str:
+def saved_words(scope: str, name: str, batch: str) -> str:
     """Say that a change is in force."""
     subject = "the default" if scope == "default" else f"{scope} {name}"
     said = f"Saved. New starts by {subject} use the new limits." if scope == "user" else f"Saved for {subject}."
-    return " ".join([said, *warnings]) if batch else "Nothing was changed: the values are the same."
+    return said if batch else "Nothing was changed: the values are the same."
