@@ -45,7 +45,7 @@ class Kernel(Base):
     cluster_user: Mapped[str] = mapped_column(String(63))
     kernelspec: Mapped[str] = mapped_column(String(100))
     server: Mapped[str | None] = mapped_column(String(255))
-    #: ``starting``, ``running``, ``restarting`` or ``ended``.
+    #: ``starting``, ``running``, ``restarting``, ``ending`` or ``ended``.
     state: Mapped[str] = mapped_column(String(16))
     started_at: Mapped[datetime] = mapped_column(UTCDateTime)
     ended_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
@@ -53,7 +53,7 @@ class Kernel(Base):
     memory_mb: Mapped[int] = mapped_column(default=0)
     cores: Mapped[int] = mapped_column(default=0)
     queue: Mapped[str] = mapped_column(String(255), default="")
-    #: Until when the gateway that starts or restarts it is known to be at work; None in the other states.
+    #: Until when the gateway that starts, restarts or ends it is known to be at work; None while it runs or has ended.
     leased_until: Mapped[datetime | None] = mapped_column(UTCDateTime)
     #: When it will be stopped, and why, once its owner has been given notice; None while nothing is planned.
     stop_at: Mapped[datetime | None] = mapped_column(UTCDateTime)

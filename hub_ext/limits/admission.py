@@ -2,13 +2,18 @@
 
 A reservation is a row of the kernels table. While a gateway starts or restarts a kernel it holds a lease on the row and
 renews it; a row whose lease is over belongs to nobody, and the reconciler decides what becomes of it.
+
+A kernel that is to end while it is started or restarted is "ending": it counts until whoever works on it, or after them
+the reconciler, has ended it. Enterprise Gateway goes on with a launch whatever becomes of those who asked for it, and
+does not know the kernel until it runs.
 """
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
+from typing import Any
 
-from sqlalchemy import Update, bindparam, select, update
+from sqlalchemy import Case, Update, bindparam, case, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ..cluster import ClusterState
@@ -16,13 +21,18 @@ from ..database import Database, Kernel
 from .decide import Ask, Held, limit_refusal
 from .store import LimitStore
 
-STARTING, RUNNING, RESTARTING, ENDED = "starting", "running", "restarting", "ended"
+STARTING, RUNNING, RESTARTING, ENDING, ENDED = "starting", "running", "restarting", "ending", "ended"
+#: States in which somebody works on a kernel as long as their lease lasts.
+AT_WORK = (STARTING, RESTARTING, ENDING)
+ALIVE = (*AT_WORK, RUNNING)
 MAXIMUM_REASON = 500
 # Made once: making a statement takes longer than running it; so does going through the ORM.
 _ADD = Kernel.__table__.insert()  # type: ignore[attr-defined]  # a table, which FromClause does not promise
 _HELD = select(Kernel.id, Kernel.kernelspec, Kernel.memory_mb, Kernel.cores).where(
     Kernel.owner == bindparam("of_owner"), Kernel.state != ENDED
 )
+#: These updates touch no object that the session keeps.
+_PLAIN: dict[str, Any] = {"execution_options": {"synchronize_session": False}}
 
 
 def utc_now() -> datetime:
@@ -103,43 +113,51 @@ class Admission:
         )
 
     async def restarting(self, kernel_id: str) -> bool:
-        """Lease a running kernel for its restart; it keeps what it holds. False when it has ended."""
+        """Lease a running kernel for its restart; it keeps what it holds. False when it does not run."""
         return await self._write(
             update(Kernel)
-            .where(Kernel.id == kernel_id, Kernel.state.in_((RUNNING, RESTARTING)))
+            .where(Kernel.id == kernel_id, Kernel.state == RUNNING)
             .values(state=RESTARTING, leased_until=self._now() + self._lease)
         )
 
-    async def release(self, kernel_id: str, reason: str) -> bool:
-        """Give a place back; False when that had been done already, and the first reason stays."""
+    async def ending(self, kernel_id: str, reason: str, states: Collection[str] = AT_WORK) -> bool:
+        """Mark a kernel as one that is to end; it counts until it is released, and is not confirmed any more.
+
+        Returns
+        -------
+        bool
+            False when it is in none of these states: nobody works on it.
+        """
         return await self._write(
             update(Kernel)
-            .where(Kernel.id == kernel_id, Kernel.state != ENDED)
-            .values(
-                state=ENDED,
-                ended_at=self._now(),
-                end_reason=reason[:MAXIMUM_REASON],
-                leased_until=None,
-                stop_at=None,
-                stop_reason="",
+            .where(Kernel.id == kernel_id, Kernel.state.in_(states))
+            .values(state=ENDING, end_reason=_first_reason(reason))
+        )
+
+    async def release(self, kernel_id: str, reason: str, states: Collection[str] = ALIVE) -> bool:
+        """Give a place back; False when it is in none of these states. The first reason stays."""
+        return await self._write(_released(reason, self._now()).where(Kernel.id == kernel_id, Kernel.state.in_(states)))
+
+    async def release_abandoned(self, kernel_id: str, reason: str, lease: datetime | None) -> bool:
+        """Give back the place of a kernel that nobody works on; False when its lease is not the one that was seen."""
+        return await self._write(_of_lease(_released(reason, self._now()), kernel_id, lease))
+
+    async def take_over(self, kernel_id: str, reason: str, lease: datetime | None) -> bool:
+        """Lease a kernel that nobody works on, to end it; False when its lease is not the one that was seen."""
+        taken = update(Kernel).values(
+            state=ENDING, end_reason=_first_reason(reason), leased_until=self._now() + self._lease
+        )
+        return await self._write(_of_lease(taken, kernel_id, lease))
+
+    async def renew(self, kernel_ids: Collection[str]) -> frozenset[str]:
+        """Go on holding the leases of the kernels that this gateway works on; return those that are to end."""
+        at_work = (Kernel.id.in_(kernel_ids), Kernel.state.in_(AT_WORK))
+        async with self._database.transaction() as session:
+            await session.execute(
+                update(Kernel).where(*at_work).values(leased_until=self._now() + self._lease), **_PLAIN
             )
-        )
-
-    async def release_abandoned(self, kernel_id: str, reason: str) -> bool:
-        """Give back the place of a start or restart whose lease is over; False when somebody works on it again."""
-        return await self._write(
-            update(Kernel)
-            .where(Kernel.id == kernel_id, Kernel.state.in_((STARTING, RESTARTING)), Kernel.leased_until < self._now())
-            .values(state=ENDED, ended_at=self._now(), end_reason=reason[:MAXIMUM_REASON], leased_until=None)
-        )
-
-    async def renew(self, kernel_ids: Collection[str]) -> None:
-        """Go on holding the leases of the kernels that this gateway works on."""
-        await self._write(
-            update(Kernel)
-            .where(Kernel.id.in_(kernel_ids), Kernel.state.in_((STARTING, RESTARTING)))
-            .values(leased_until=self._now() + self._lease)
-        )
+            ending = await session.scalars(select(Kernel.id).where(*at_work, Kernel.state == ENDING))
+            return frozenset(ending.all())
 
     async def adopt(self, kernel: Kernel) -> bool:
         """Take over a kernel that nobody reserved; False when somebody else did so first."""
@@ -151,8 +169,25 @@ class Admission:
 
     async def _write(self, statement: Update) -> bool:
         async with self._database.transaction() as session:
-            result = await session.execute(statement, execution_options={"synchronize_session": False})
+            result = await session.execute(statement, **_PLAIN)
             return bool(result.rowcount)  # type: ignore[attr-defined]  # an UPDATE's result is a CursorResult
+
+
+def _first_reason(reason: str) -> Case[str]:
+    """Keep the reason of a kernel that is ending already."""
+    return case((Kernel.state == ENDING, Kernel.end_reason), else_=reason[:MAXIMUM_REASON])
+
+
+def _released(reason: str, now: datetime) -> Update:
+    return update(Kernel).values(
+        state=ENDED, ended_at=now, end_reason=_first_reason(reason), leased_until=None, stop_at=None, stop_reason=""
+    )
+
+
+def _of_lease(statement: Update, kernel_id: str, lease: datetime | None) -> Update:
+    return statement.where(
+        Kernel.id == kernel_id, Kernel.state.in_(AT_WORK), Kernel.leased_until.is_not_distinct_from(lease)
+    )
 
 
 async def held_by(session: AsyncSession, owner: str) -> list[Held]:

@@ -38,6 +38,9 @@ from .registry import Registry
 from .sockets import Sockets
 from .upstream import EnterpriseGateway
 
+#: Seconds for which a gateway that is stopped waits for what it has begun.
+STOP_SECONDS = 5.0
+
 
 class HubGateway(Service):
     """The kernel API of everyone's notebook server, in front of Enterprise Gateway.
@@ -203,7 +206,7 @@ class HubGateway(Service):
 
     @property
     def lease(self) -> float:
-        """Seconds for which a start counts as being worked on; see `caretaker.until_next_round`."""
+        """Seconds for which a start counts as being worked on; see `lapses`."""
         return self.caretaker_interval / 3
 
     async def _users(self) -> dict[str, list[str]] | None:
@@ -281,6 +284,7 @@ class HubGateway(Service):
         ]
 
     async def stopping(self) -> None:
+        await self.lifecycle.close(STOP_SECONDS)
         tasks = (*self._tasks, *self.sockets.tasks)
         for task in tasks:
             task.cancel()

@@ -4,10 +4,10 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
-from datetime import datetime, timezone
 
 from hub_ext.database import Kernel
 from hub_ext.errors import PublicError
+from hub_ext.limits.admission import ENDING
 
 from .lifecycle import Lifecycle
 from .registry import Registry
@@ -16,7 +16,6 @@ from .repairs import REPAIRS
 log = logging.getLogger("hub_gateway")
 
 KEEP_ENDED_DAYS = 30.0
-SHORTEST_PAUSE = 0.2
 PAUSE_AFTER_FAILURE = 5.0
 
 #: Gives the notebook servers that exist, as ``(user, server)`` pairs; None when the Hub can't tell.
@@ -91,7 +90,8 @@ class Orphans:
 
     async def end(self) -> None:
         """Look once."""
-        kernels = [kernel for kernel in await self._registry.alive() if kernel.server is not None]
+        alive = await self._registry.alive()
+        kernels = [kernel for kernel in alive if kernel.server is not None and kernel.state != ENDING]
         servers = await self._servers() if kernels else set()
         if servers is None:
             return
@@ -118,23 +118,3 @@ def still_missing(
         for kernel in kernels
         if (kernel.owner, kernel.server or "") not in servers
     }
-
-
-def until_next_round(first_lease_end: datetime | None, now: datetime, interval: float) -> float:
-    """Return the seconds until the reconciler's next round: its interval, or sooner when a lease may be over.
-
-    A lease lasts a third of the interval. So a reservation whose gateway died, whenever that was, is given back no
-    later than an interval after.
-    """
-    if first_lease_end is None:
-        return interval
-    return min(interval, max(SHORTEST_PAUSE, (first_lease_end - now).total_seconds() + 0.05))
-
-
-def reconciler_pause(registry: Registry, interval: float) -> Callable[[], Awaitable[float]]:
-    """Return the reconciler's pause; see `until_next_round`."""
-
-    async def pause() -> float:
-        return until_next_round(await registry.first_lease_end(), datetime.now(timezone.utc), interval)
-
-    return pause

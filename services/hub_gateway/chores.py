@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 from hub_ext.edge import EdgeClient
 
-from .caretaker import KEEP_ENDED_DAYS, Chore, Orphans, Servers, every, reconciler_pause
+from .caretaker import KEEP_ENDED_DAYS, Chore, Orphans, Servers, every
 from .culler import Culler
+from .lapses import Lapses
 from .lifecycle import Books, Lifecycle
 from .repairs import Reconciler
 from .upstream import EnterpriseGateway
@@ -32,7 +33,8 @@ def chores(
 ) -> list[Chore]:
     """Return the chores that look after kernels."""
     registry = books.registry
-    reconciler = Reconciler(books, lifecycle, upstream, edge, grace=pace.missing_grace, user_domain=user_domain)
+    lapses = Lapses(pace.interval, books.leases.interval)
+    reconciler = Reconciler(books, lifecycle, upstream, edge, lapses, grace=pace.missing_grace, user_domain=user_domain)
     orphans = Orphans(registry, lifecycle, servers, grace=pace.dead_server_grace)
     culler = Culler(registry, lifecycle, books.limits, upstream, notice=pace.cull_notice)
     pause = every(pace.interval)
@@ -41,7 +43,7 @@ def chores(
         await registry.forget_ended(KEEP_ENDED_DAYS)
 
     return [
-        Chore("reconcile", reconciler.reconcile, reconciler_pause(registry, pace.interval)),
+        Chore("reconcile", reconciler.reconcile, reconciler.pause),
         Chore("end orphans", orphans.end, pause),
         Chore("cull", culler.cull, pause),
         Chore("forget", forget, pause),

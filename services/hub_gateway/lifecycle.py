@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import uuid
-from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +13,7 @@ from hub_ext.database import Kernel
 from hub_ext.edge import EdgeClient
 from hub_ext.errors import PublicError
 from hub_ext.kernels import KernelDefinition
-from hub_ext.limits.admission import Admission, Starter
+from hub_ext.limits.admission import RESTARTING, Admission, Starter
 from hub_ext.limits.ask import Ask
 from hub_ext.limits.decide import physical_refusal
 from hub_ext.limits.people import People
@@ -24,9 +23,10 @@ from hub_ext.sizes import NOTHING, Rules, footprint
 from .catalogue import Catalogue, Person
 from .cluster_view import ClusterView
 from .counted import counted_environment
+from .ends import Ends, Tasks, ended_meanwhile, was_answered, words
 from .environment import upstream_body
 from .failures import no_such_kernel
-from .leases import Leases
+from .leases import Leases, Work
 from .limits_view import LimitsView
 from .models import described, ended_model
 from .people_notes import PeopleNotes
@@ -44,6 +44,8 @@ START_SECONDS = Histogram(
 )
 #: Seconds beyond the launch timeout that Enterprise Gateway has to answer.
 ANSWER_MARGIN = 30.0
+CLIENT_GONE = "start failed: whoever asked for it went away"
+GATEWAY_STOPS = "start failed: its gateway is being stopped"
 
 
 @dataclass(frozen=True)
@@ -86,12 +88,17 @@ class Lifecycle:
         self._edge = edge
         self._cluster = cluster
         self._settings = settings
+        self.ends = Ends(upstream, edge, books.admission, books.leases)
+        self._tasks = Tasks()
+        self._starts: set[Work] = set()
+        self._restarts: dict[str, asyncio.Task[dict[str, Any]]] = {}
 
     async def start(self, person: Person, kernelspec: str, client_env: dict[str, Any]) -> dict[str, Any]:
         """Start a kernel for this person and return its model: reserve its place, start, confirm.
 
-        Whatever goes wrong after the request went upstream, no application stays behind: it is ended here, and the
-        reconciler looks again for one that YARN accepted later.
+        Whatever goes wrong after the request went upstream, no application stays behind, and the place is given back
+        when the launch has ended: Enterprise Gateway goes on with it when its client goes away, that is when this is
+        cancelled.
         """
         owner = cluster_user(person.name, self._settings.user_domain)
         definition = await self.catalogue.definition(person, kernelspec)
@@ -103,11 +110,23 @@ class Lifecycle:
             REFUSALS.labels(code=error.code).inc()
             log.info("Refused kernelspec=%s user=%s: %s", definition.name, person.name, error.code)
             raise
-        with self._leases.held(kernel.id):
-            model = await self._start_reserved(kernel, definition, client_env)
+        work = Work()
+        launch = self._tasks.begin(self._launch(kernel, definition, client_env, work))
+        try:
+            model = await asyncio.shield(launch)
+        except asyncio.CancelledError:
+            self._forsaken(kernel, work, launch)
+            raise
         # Nothing is waited for from here on: a client that went away now would leave a kernel that it does not know.
         self._notes.started(person.name)
         return described(model, kernel, limits)
+
+    def _forsaken(self, kernel: Kernel, work: Work, launch: "asyncio.Task[dict[str, Any]]") -> None:
+        """Have a kernel ended whose client has gone."""
+        if not launch.done():
+            work.end(CLIENT_GONE)
+        elif not launch.cancelled() and launch.exception() is None:
+            self._tasks.begin(self.ends.undo(kernel, CLIENT_GONE, answered=True))
 
     async def _reserve(self, person: Person, starter: Starter, definition: KernelDefinition) -> Kernel:
         """Take a place for the kernel; the size is the definition's, whatever the client says."""
@@ -129,6 +148,7 @@ class Lifecycle:
             size=size,
             footprint=footprint(size, rules) if size is not None else NOTHING,
             queue=definition.queue,
+            size_unknown=definition.size_unknown,
         )
 
     def _rules(self, cluster: ClusterState) -> Rules:
@@ -138,9 +158,10 @@ class Lifecycle:
         """Return what a start of this definition asks for, as of now."""
         return self.ask(owner, definition, await self._cluster.state())
 
-    async def _start_reserved(
-        self, kernel: Kernel, definition: KernelDefinition, client_env: dict[str, Any]
+    async def _launch(
+        self, kernel: Kernel, definition: KernelDefinition, client_env: dict[str, Any], work: Work
     ) -> dict[str, Any]:
+        """Launch a kernel that has its place, to the end: it runs and is confirmed, or it is undone."""
         body = upstream_body(
             kernel.kernelspec,
             kernel.id,
@@ -152,31 +173,32 @@ class Lifecycle:
             counted_environment(definition, self._rules(ClusterState())),
         )
         log.info("Starting kernel=%s kernelspec=%s user=%s", kernel.id, kernel.kernelspec, kernel.owner)
-        try:
-            with START_SECONDS.time():
-                model = await self._upstream.start(body, self._settings.launch_timeout + ANSWER_MARGIN)
-            if not await self._admission.confirm(kernel.id):
-                raise _released("start")
-        except BaseException as error:
-            STARTS.labels(outcome=_outcome(error)).inc()
-            log.warning("Start of kernel=%s failed: %s", kernel.id, error)
-            await asyncio.shield(self._undo(kernel, f"start failed: {_words(error)}"))
-            raise
+        answered = False
+        self._starts.add(work)
+        with self._leases.held(kernel.id, work):
+            try:
+                launch = self._upstream.start(body, self._settings.launch_timeout + ANSWER_MARGIN)
+                with START_SECONDS.time():
+                    model = await self.ends.answered(launch, kernel, work)
+                answered = True
+                if work.to_end.is_set() or not await self._admission.confirm(kernel.id) or work.to_end.is_set():
+                    raise ended_meanwhile("start")
+            except Exception as error:
+                STARTS.labels(outcome="ended" if work.to_end.is_set() else _outcome(error)).inc()
+                log.warning("Start of kernel=%s failed: %s", kernel.id, error)
+                reason = work.reason or f"start failed: {words(error)}"
+                await self.ends.undo(kernel, reason, answered=answered or was_answered(error))
+                raise
+            finally:
+                self._starts.discard(work)
         STARTS.labels(outcome="started").inc()
         return model
 
-    async def _undo(self, kernel: Kernel, reason: str) -> None:
-        """End whatever there is of a start that failed; what can't be ended now is the reconciler's."""
-        steps: tuple[Awaitable[Any], ...] = (
-            self._upstream.delete(kernel.id),
-            self._edge.end_kernel(kernel.id, reason="the kernel could not be started", user=kernel.owner),
-            self._admission.release(kernel.id, reason),
-        )
-        for step in steps:
-            try:
-                await step
-            except PublicError as error:
-                log.info("After the failed start of kernel=%s: %s", kernel.id, error)
+    async def close(self, seconds: float) -> None:
+        """End the starts under way, whose clients this gateway leaves; what takes longer is left to the reconciler."""
+        for work in self._starts:
+            work.end(GATEWAY_STOPS)
+        await self._tasks.finish(seconds)
 
     async def owned(self, owner: str, kernel_id: str) -> Kernel:
         """Return the kernel if it belongs to `owner`; the refusal does not tell whether it exists."""
@@ -205,20 +227,42 @@ class Lifecycle:
         await self._upstream.interrupt(kernel.id)
 
     async def restart(self, kernel: Kernel) -> dict[str, Any]:
-        """Restart a kernel; its reservation stays, leased while the restart lasts."""
+        """Restart a kernel; its reservation stays, leased while the restart lasts. Two at once are one."""
+        if kernel.id not in self._restarts:
+            self._restarts[kernel.id] = self._tasks.begin(self._relaunch(kernel))
+            self._restarts[kernel.id].add_done_callback(lambda _: self._restarts.pop(kernel.id, None))
+        model = await asyncio.shield(self._restarts[kernel.id])
+        return described(model, kernel, await self._limits.of(kernel.owner))
+
+    async def _relaunch(self, kernel: Kernel) -> dict[str, Any]:
         log.info("Restarting kernel=%s user=%s", kernel.id, kernel.owner)
         if not await self._admission.restarting(kernel.id):
-            raise no_such_kernel()
-        with self._leases.held(kernel.id):
+            raise await self._not_restarted(kernel.id)
+        model: dict[str, Any] = {}
+        failure: PublicError | None = None
+        work = Work()
+        with self._leases.held(kernel.id, work):
             try:
-                model = await self._upstream.restart(kernel.id, self._settings.launch_timeout + ANSWER_MARGIN)
-            finally:
-                # Also after a failure: whether it is still there, the reconciler finds out.
-                there = await asyncio.shield(self._restarted(kernel))
-        if there is False:
-            await self._undo(kernel, "it was stopped while it restarted")
-            raise _released("restart")
-        return described(model, kernel, await self._limits.of(kernel.owner))
+                restart = self._upstream.restart(kernel.id, self._settings.launch_timeout + ANSWER_MARGIN)
+                model = await self.ends.answered(restart, kernel, work)
+            except PublicError as error:
+                failure = error
+            # Also after a failure: whether it is still there, the reconciler finds out.
+            there = await self._restarted(kernel)
+            if there is False or work.to_end.is_set():
+                answered = failure is None or was_answered(failure)
+                await self.ends.undo(kernel, work.reason or "it was stopped while it restarted", answered=answered)
+                raise ended_meanwhile("restart") from failure
+        if failure is not None:
+            raise failure
+        return model
+
+    async def _not_restarted(self, kernel_id: str) -> PublicError:
+        """Say why a kernel can't be restarted."""
+        kernel = await self._registry.get(kernel_id)
+        if kernel is None or kernel.state != RESTARTING:
+            return no_such_kernel()
+        return PublicError("kernel-start-failed", "The kernel is being restarted already.", status=409)
 
     async def _restarted(self, kernel: Kernel) -> bool | None:
         """End the restart in the books; None when they can't be reached."""
@@ -229,48 +273,10 @@ class Lifecycle:
             return None
 
     async def stop(self, kernel: Kernel, reason: str) -> None:
-        """End a kernel and whatever YARN still runs of it; one that is gone already is no error.
-
-        Raises
-        ------
-        PublicError
-            Neither Enterprise Gateway nor the edge service could end it: it is still there.
-        """
-        log.info("Stopping kernel=%s user=%s: %s", kernel.id, kernel.owner, reason)
-        try:
-            await self._upstream.delete(kernel.id)
-        except PublicError as error:
-            await self._end_in_yarn(kernel, reason, error)
-        # What YARN might still run of it after this, the reconciler finds by its tag.
-        await self._admission.release(kernel.id, reason)
-
-    async def _end_in_yarn(self, kernel: Kernel, reason: str, failure: PublicError) -> None:
-        """End by its tag what Enterprise Gateway could not end, or does not know."""
-        try:
-            await self._edge.end_kernel(kernel.id, reason=reason, user=kernel.owner)
-        except PublicError as error:
-            if failure.code != "no-such-kernel":
-                raise failure from error
-            log.info("Whether YARN still runs kernel=%s is not known yet: %s", kernel.id, error)
+        """End a kernel; see `Ends.stop`."""
+        await self.ends.stop(kernel, reason)
 
 
-def _outcome(error: BaseException) -> str:
+def _outcome(error: Exception) -> str:
     """Name a failed start for the metrics."""
-    if isinstance(error, PublicError):
-        return error.code
-    return "cancelled" if isinstance(error, asyncio.CancelledError) else "error"
-
-
-def _words(error: BaseException) -> str:
-    """Say for the owner why a start failed; what is not public is in the log alone."""
-    if isinstance(error, PublicError):
-        return str(error)
-    return "whoever asked for it went away" if isinstance(error, asyncio.CancelledError) else "an error in the gateway"
-
-
-def _released(what: str) -> PublicError:
-    return PublicError(
-        "kernel-start-failed",
-        f"The kernel was ended during its {what}: it was stopped from elsewhere, or its gateway was away for too long.",
-        remedy="Start it again if you want it back.",
-    )
+    return error.code if isinstance(error, PublicError) else "error"

@@ -3,12 +3,16 @@
 Pure. The cases, in the order in which they are looked for; "waiting" means that it has to stay so for the grace time.
 
 ==================================  ========================  ==========================  =============================
-Reservation                         Enterprise Gateway        YARN, by the kernel's tag   What is done
+Reservation                         Enterprise Gateway        YARN, by the kernel's id    What is done
 ==================================  ========================  ==========================  =============================
-starting, restarting, lease valid   any                       any                         nothing: somebody is at work
+starting, restarting, or ending,    any                       any                         nothing: somebody is at work
+lease valid
 starting, restarting, lease over    has it                    any                         confirm: it runs
 starting, restarting, lease over    lacks it                  unfinished application      end it there, release
 starting, restarting, lease over    lacks it                  nothing                     release
+ending, lease over                  has it                    any                         delete there, end, release
+ending, lease over                  lacks it                  unfinished application      end it there, release
+ending, lease over                  lacks it                  nothing                     release
 running                             lacks it (waiting)        any                         end it there, release
 running, kernelspec runs in YARN    has it                    nothing (waiting)           delete there, release
 ended                               has it                    any                         delete there
@@ -19,7 +23,7 @@ none                                lacks it                  unfinished applica
 ==================================  ========================  ==========================  =============================
 
 Who can't be asked is None here, and then no case that needs the answer is acted upon. Every action may be taken by two
-gateways at once: what it does to the database depends on the state that was seen.
+gateways at once: what it does to the database depends on the state that was seen. `lapses` says when a lease is over.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -29,7 +33,7 @@ from typing import Literal
 
 from hub_ext.cluster import Application
 from hub_ext.database import Kernel
-from hub_ext.limits.admission import ENDED, RESTARTING, RUNNING, STARTING
+from hub_ext.limits.admission import AT_WORK, ENDED, ENDING, RUNNING, STARTING
 from hub_ext.names import is_kernel_id
 
 #: What to do: the words of the table.
@@ -44,6 +48,8 @@ class Action:
     deed: Deed
     kernel_id: str
     reason: str = ""
+    #: The lease that was over: acted upon only while it is still the same.
+    lease: datetime | None = None
     #: For "adopt": whose it is, the application that tells so, and the kernelspec.
     owner: str = ""
     application: Application | None = None
@@ -76,16 +82,15 @@ class View:
         Kernelspecs whose kernels are YARN applications for certain.
     people : mapping
         Cluster user to Hub user.
-    at_work : collection
-        Kernels that this gateway itself starts or restarts: their leases hold whatever the database says, which may
-        just have come back.
+    lapsed : mapping
+        Kernels whose leases are over, with these leases; never one that this gateway itself works on.
     """
 
     kernels: Mapping[str, str] | None
     applications: Sequence[Application] | None
     kernelspecs_in_yarn: Collection[str] = frozenset()
     people: Mapping[str, str] = field(default_factory=dict)
-    at_work: Collection[str] = frozenset()
+    lapsed: Mapping[str, datetime | None] = field(default_factory=dict)
 
     def has(self, kernel_id: str) -> bool:
         """Say whether Enterprise Gateway has the kernel; only to be asked when it answered."""
@@ -118,7 +123,7 @@ def plan(
     actions: list[Action] = []
     seen: dict[tuple[str, str], datetime] = {}
     for row in reservations:
-        action = _of_row(row, view, by_tag, now)
+        action = _of_row(row, view, by_tag)
         if action is None:
             continue
         if row.state == RUNNING:
@@ -138,9 +143,9 @@ def plan(
     return Plan(actions + adopted, seen, unowned, unknown)
 
 
-def _of_row(row: Kernel, view: View, by_tag: Mapping[str, Application], now: datetime) -> Action | None:
-    if row.state in (STARTING, RESTARTING):
-        return _of_lease(row, view, by_tag, now)
+def _of_row(row: Kernel, view: View, by_tag: Mapping[str, Application]) -> Action | None:
+    if row.state in AT_WORK:
+        return _of_lease(row, view, by_tag)
     if row.state == RUNNING:
         return _of_running(row, view, by_tag)
     if row.state == ENDED and view.has(row.id):
@@ -150,11 +155,11 @@ def _of_row(row: Kernel, view: View, by_tag: Mapping[str, Application], now: dat
     return None
 
 
-def _of_lease(row: Kernel, view: View, by_tag: Mapping[str, Application], now: datetime) -> Action | None:
-    if row.id in view.at_work or (row.leased_until is not None and row.leased_until > now):
+def _of_lease(row: Kernel, view: View, by_tag: Mapping[str, Application]) -> Action | None:
+    if row.id not in view.lapsed or view.lapsed[row.id] != row.leased_until or view.kernels is None:
         return None
-    if view.kernels is None:
-        return None
+    if row.state == ENDING:
+        return _of_ending(row, view, by_tag)
     if view.has(row.id):
         return Action("half-started" if row.state == STARTING else "half-restarted", "confirm", row.id)
     what = "start" if row.state == STARTING else "restart"
@@ -162,8 +167,20 @@ def _of_lease(row: Kernel, view: View, by_tag: Mapping[str, Application], now: d
     if view.applications is None:
         return None
     if row.id in by_tag:
-        return Action(f"abandoned-{what}-in-yarn", "end-and-release", row.id, reason)
-    return Action(f"abandoned-{what}", "release", row.id, reason)
+        return Action(f"abandoned-{what}-in-yarn", "end-and-release", row.id, reason, row.leased_until)
+    return Action(f"abandoned-{what}", "release", row.id, reason, row.leased_until)
+
+
+def _of_ending(row: Kernel, view: View, by_tag: Mapping[str, Application]) -> Action | None:
+    """Finish what was to end."""
+    deed: Deed = "release"
+    if view.has(row.id):
+        deed = "delete-and-release"
+    elif view.applications is None:
+        return None
+    elif row.id in by_tag:
+        deed = "end-and-release"
+    return Action("unfinished-end", deed, row.id, row.end_reason, row.leased_until)
 
 
 def _of_running(row: Kernel, view: View, by_tag: Mapping[str, Application]) -> Action | None:

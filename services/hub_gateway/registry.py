@@ -3,10 +3,10 @@
 from collections.abc import Collection
 from datetime import datetime, timedelta, timezone
 
-from sqlalchemy import delete, func, or_, select, update
+from sqlalchemy import delete, or_, select, update
 
 from hub_ext.database import Database, Kernel
-from hub_ext.limits.admission import ENDED, RUNNING
+from hub_ext.limits.admission import AT_WORK, ENDED, RUNNING
 
 #: How far back a person sees what became of their kernels, and how many of them.
 SHOWN_ENDED = timedelta(days=7)
@@ -51,11 +51,14 @@ class Registry:
         async with self._database.reading() as session:
             return list((await session.scalars(query)).all())
 
-    async def first_lease_end(self) -> datetime | None:
-        """Return when the next lease is over, unless it is renewed."""
-        async with self._database.reading() as session:
-            found: datetime | None = await session.scalar(select(func.min(Kernel.leased_until)))
-        return found
+    async def leases(self, *, as_writer: bool = False) -> dict[str, datetime | None]:
+        """Return until when each kernel that somebody works on is leased.
+
+        As a writer this waits as long as a renewal of the same leases would.
+        """
+        query = select(Kernel.id, Kernel.leased_until).where(Kernel.state.in_(AT_WORK))
+        async with self._database.transaction() if as_writer else self._database.reading() as session:
+            return {row.id: row.leased_until for row in await session.execute(query)}
 
     async def give_notice(self, kernel_id: str, before: datetime | None, stop_at: datetime | None, reason: str) -> bool:
         """Write when a kernel will be stopped and why; False when somebody else has changed that, or it has ended."""

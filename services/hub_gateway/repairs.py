@@ -15,10 +15,12 @@ from hub_ext.database import Kernel
 from hub_ext.edge import EdgeClient
 from hub_ext.errors import PublicError
 from hub_ext.kernels import KernelDefinition, definition_of
-from hub_ext.limits.admission import RESTARTING, RUNNING, STARTING
+from hub_ext.limits.admission import ENDING, RESTARTING, RUNNING, STARTING
 from hub_ext.names import cluster_user, is_kernel_id
 
 from .failures import shortened
+from .lapses import Lapses
+from .leases import Work
 from .lifecycle import Books, Lifecycle
 from .reconciler import Action, Plan, View, plan
 from .upstream import EnterpriseGateway
@@ -40,6 +42,8 @@ class Reconciler:
     ----------
     books, lifecycle, upstream, edge
         What it asks and acts through.
+    lapses : Lapses
+        Knows which leases are over.
     grace : float
         Seconds for which a mismatch that may be a moment's has to last.
     user_domain : str
@@ -52,6 +56,7 @@ class Reconciler:
         lifecycle: Lifecycle,
         upstream: EnterpriseGateway,
         edge: EdgeClient,
+        lapses: Lapses,
         *,
         grace: float,
         user_domain: str,
@@ -63,6 +68,7 @@ class Reconciler:
         self._lifecycle = lifecycle
         self._upstream = upstream
         self._edge = edge
+        self._lapses = lapses
         self._grace = timedelta(seconds=grace)
         self._user_domain = user_domain
         self._seen: Mapping[tuple[str, str], datetime] = {}
@@ -72,6 +78,7 @@ class Reconciler:
 
     async def reconcile(self) -> None:
         """Look once and mend what can be mended now."""
+        lapsed = await self._lapsed()
         # The reservations last: what the others have by then was reserved before.
         kernels, applications = await asyncio.gather(self._kernels(), self._applications())
         tags = {tag for one in applications or () for tag in one.tags if is_kernel_id(tag)}
@@ -81,7 +88,7 @@ class Reconciler:
             applications,
             await self._kernelspecs_in_yarn(rows),
             await self._owners(rows, kernels or {}),
-            self._leases.kernel_ids,
+            {kernel_id: lease for kernel_id, lease in lapsed.items() if kernel_id not in self._leases.kernel_ids},
         )
         found = plan(rows, view, datetime.now(timezone.utc), self._seen, self._grace)
         self._seen = found.seen
@@ -94,7 +101,30 @@ class Reconciler:
             except PublicError as error:
                 log.warning("Could not mend %s: kernel=%s: %s", action.case, action.kernel_id, error)
 
+    async def pause(self) -> float:
+        """Return the seconds until the next look."""
+        return self._lapses.pause(await self._others_leases(), datetime.now(timezone.utc), time.monotonic())
+
     # -- what is asked ---------------------------------------------------------------------------
+
+    async def _lapsed(self) -> dict[str, datetime | None]:
+        """Return the leases that are over."""
+        try:
+            began = time.monotonic()
+            leases = await self._others_leases()
+            if leases:
+                leases = await self._others_leases(as_writer=True)
+            at = time.monotonic()
+        except PublicError:
+            self._lapses.forget()
+            raise
+        over = self._lapses.look(leases, datetime.now(timezone.utc), at, at - began)
+        return {kernel_id: leases[kernel_id] for kernel_id in over}
+
+    async def _others_leases(self, *, as_writer: bool = False) -> dict[str, datetime | None]:
+        """Return the leases of kernels that this gateway does not work on: its own hold whatever the database says."""
+        leases = await self._registry.leases(as_writer=as_writer)
+        return {kernel_id: until for kernel_id, until in leases.items() if kernel_id not in self._leases.kernel_ids}
 
     async def _kernels(self) -> dict[str, str] | None:
         """Return Enterprise Gateway's kernels, or None when it can't be asked."""
@@ -143,7 +173,7 @@ class Reconciler:
     def _tell(self, rows: list[Kernel], found: Plan) -> None:
         """Count what there is, and log once what is nobody's."""
         states = Count(row.state for row in rows)
-        for state in (STARTING, RUNNING, RESTARTING):
+        for state in (STARTING, RUNNING, RESTARTING, ENDING):
             RESERVATIONS.labels(state=state).set(states[state])
         UNOWNED.set(len(found.unowned_kernels))
         UNKNOWN.set(len(found.unknown_applications))
@@ -164,23 +194,32 @@ class Reconciler:
             await self._delete(kernel_id)
             return True
         if action.deed == "release":
-            return await self._admission.release_abandoned(kernel_id, action.reason)
+            return await self._admission.release_abandoned(kernel_id, action.reason, action.lease)
         if action.deed == "end":
             return bool((await self._edge.end_kernel(kernel_id, reason=action.reason)).applications)
+        if action.case in ABANDONED:
+            return await self._end_abandoned(action)
         return await self._end_and_release(action)
 
+    async def _end_abandoned(self, action: Action) -> bool:
+        """End what nobody works on any more; it keeps its place until it is gone."""
+        if not await self._admission.take_over(action.kernel_id, action.reason, action.lease):
+            return False
+        with self._leases.held(action.kernel_id, Work()):
+            if action.deed == "delete-and-release":
+                await self._delete(action.kernel_id)
+            await self._edge.end_kernel(action.kernel_id, reason=action.reason)
+            return await self._admission.release(action.kernel_id, action.reason)
+
     async def _end_and_release(self, action: Action) -> bool:
-        """End what is left of a kernel; its end's reason is what YARN says."""
-        told = await self._edge.applications(kernel_id=action.kernel_id) if action.case not in ABANDONED else None
+        """End what is left of a kernel that ran; its end's reason is what YARN says."""
+        told = await self._edge.applications(kernel_id=action.kernel_id)
         if action.deed == "delete-and-release":
-            if told is None or told.stale or any(not one.ended for one in told.applications):
+            if told.stale or any(not one.ended for one in told.applications):
                 return False  # the list was older than this answer
             await self._delete(action.kernel_id)
-        elif action.case in ABANDONED and not await self._admission.release_abandoned(action.kernel_id, action.reason):
-            return False
         await self._edge.end_kernel(action.kernel_id, reason=action.reason)
-        reason = action.reason + (_diagnostics(told) if told is not None else "")
-        return action.case in ABANDONED or await self._admission.release(action.kernel_id, reason)
+        return await self._admission.release(action.kernel_id, action.reason + _diagnostics(told), (RUNNING,))
 
     async def _delete(self, kernel_id: str) -> None:
         try:
@@ -222,8 +261,8 @@ class Reconciler:
         return asked.footprint.memory_mb, asked.footprint.vcores
 
 
-#: Cases of a start or restart that nobody works on any more.
-ABANDONED = frozenset({"abandoned-start-in-yarn", "abandoned-restart-in-yarn"})
+#: Cases of a start, a restart or an end that nobody works on any more.
+ABANDONED = frozenset({"abandoned-start-in-yarn", "abandoned-restart-in-yarn", "unfinished-end"})
 
 
 def runs_in_yarn(model: dict[str, Any]) -> bool:

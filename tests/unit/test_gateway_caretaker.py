@@ -1,11 +1,11 @@
 import asyncio
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 
 from hub_ext.database import Kernel
 from hub_ext.errors import PublicError
 from hub_gateway import caretaker
-from hub_gateway.caretaker import Caretaker, Chore, every, still_missing, until_next_round
-from hub_gateway.leases import Leases
+from hub_gateway.caretaker import Caretaker, Chore, every, still_missing
+from hub_gateway.leases import Leases, Work
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=timezone.utc)
 
@@ -21,13 +21,6 @@ def test_the_clock_starts_when_a_server_is_first_missing_and_stops_when_it_is_ba
     assert first == {"b": 100.0, "c": 100.0}
     later = still_missing(kernels, {("alice", ""), ("bob", "")}, first, 130.0)
     assert later == {"b": 100.0}
-
-
-def test_the_next_round_is_no_later_than_the_end_of_a_lease():
-    assert until_next_round(None, NOW, 15.0) == 15.0
-    assert 3.0 < until_next_round(NOW + timedelta(seconds=3), NOW, 15.0) < 3.2
-    assert until_next_round(NOW + timedelta(seconds=30), NOW, 15.0) == 15.0
-    assert 0 < until_next_round(NOW - timedelta(seconds=30), NOW, 15.0) < 1.0
 
 
 async def test_a_chore_that_fails_is_done_again_and_keeps_no_other_from_its_work(monkeypatch):
@@ -60,11 +53,14 @@ async def test_leases_are_renewed_together_while_they_are_held_and_not_after():
         renewed.append(set(kernel_ids))
         if len(renewed) == 1:
             raise PublicError("database-unreachable", "x")
+        return {"b"}
 
     leases = Leases(renew, 0.02)
     running = asyncio.create_task(leases.run())
-    with leases.held("a"), leases.held("b"):
-        await asyncio.sleep(0.07)
+    works = Work(), Work()
+    with leases.held("a", works[0]), leases.held("b", works[1]):
+        await asyncio.wait_for(works[1].to_end.wait(), 2)
+    assert not works[0].to_end.is_set()
     count = len(renewed)
     await asyncio.sleep(0.05)
     running.cancel()

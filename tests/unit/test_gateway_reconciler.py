@@ -24,8 +24,10 @@ THERE, GONE, UNKNOWN = {ID: "spark"}, {}, None
 LIVES, ENDED, NOTHING, UNASKED = [application()], [application("KILLED")], [], None
 
 
-def planned(rows, kernels, applications, seen=None, in_yarn=("spark",), at_work=()):
-    view = View(kernels, applications, frozenset(in_yarn), {"alice_c": "alice"}, at_work)
+def planned(rows, kernels, applications, seen=None, in_yarn=("spark",), lapsed=None):
+    if lapsed is None:
+        lapsed = {one.id: one.leased_until for one in rows if one.leased_until in (None, OVER)}
+    view = View(kernels, applications, frozenset(in_yarn), {"alice_c": "alice"}, lapsed)
     return plan(rows, view, NOW, seen or {}, GRACE)
 
 
@@ -44,6 +46,14 @@ CASES = [
     (row("restarting", OVER), THERE, LIVES, ("half-restarted", "confirm")),
     (row("restarting", OVER), GONE, LIVES, ("abandoned-restart-in-yarn", "end-and-release")),
     (row("restarting", OVER), GONE, NOTHING, ("abandoned-restart", "release")),
+    (row("ending", VALID), THERE, LIVES, None),
+    (row("ending", VALID), GONE, NOTHING, None),
+    (row("ending", OVER), THERE, LIVES, ("unfinished-end", "delete-and-release")),
+    (row("ending", None), THERE, UNASKED, ("unfinished-end", "delete-and-release")),
+    (row("ending", OVER), GONE, LIVES, ("unfinished-end", "end-and-release")),
+    (row("ending", OVER), GONE, NOTHING, ("unfinished-end", "release")),
+    (row("ending", OVER), GONE, UNASKED, None),
+    (row("ending", OVER), UNKNOWN, LIVES, None),
     (row("running"), THERE, LIVES, None),
     (row("running"), UNKNOWN, NOTHING, None),
     (row("running"), THERE, UNASKED, None),
@@ -116,5 +126,6 @@ def test_an_application_with_a_kernels_tag_and_no_reservation_is_left_alone_and_
     assert planned([], THERE, UNASKED).unowned_kernels == frozenset()
 
 
-def test_what_this_gateway_works_on_is_left_alone_although_the_database_was_away_for_longer_than_a_lease():
-    assert planned([row("starting", OVER)], GONE, LIVES, at_work=(ID,)).actions == []
+def test_a_lease_that_was_renewed_since_it_was_found_to_be_over_is_left_alone():
+    assert planned([row("starting", VALID)], GONE, LIVES, lapsed={ID: OVER}).actions == []
+    assert planned([row("starting", OVER)], GONE, LIVES, lapsed={}).actions == []

@@ -3,7 +3,7 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from hub_ext.database import Kernel
-from hub_ext.limits.admission import ENDED, RUNNING, STARTING
+from hub_ext.limits.admission import ENDED, ENDING, RUNNING, STARTING
 from hub_gateway.registry import MAXIMUM_ENDED, Registry
 
 NOW = datetime.now(timezone.utc)
@@ -66,11 +66,15 @@ async def test_the_reconciler_reads_what_lives_and_what_is_asked_for(database, r
     assert {one.id for one in await registry.alive_or_among([])} == {"alive"}
 
 
-async def test_the_first_lease_to_end_is_told(database, registry):
-    assert await registry.first_lease_end() is None
-    soon, later = NOW + timedelta(seconds=3), NOW + timedelta(seconds=9)
-    await add(database, kernel("a", state=STARTING, leased_until=later), kernel("b", state=STARTING, leased_until=soon))
-    assert await registry.first_lease_end() == soon
+async def test_leases_are_told_of_whoever_is_worked_on(database, registry):
+    soon = NOW + timedelta(seconds=3)
+    await add(
+        database,
+        kernel("a", state=STARTING, leased_until=soon),
+        kernel("b", state=ENDING, leased_until=None),
+        kernel("c"),
+    )
+    assert await registry.leases() == await registry.leases(as_writer=True) == {"a": soon, "b": None}
 
 
 async def test_rows_are_forgotten_after_their_time(database, registry):
