@@ -1,13 +1,14 @@
 import asyncio
 import uuid
-from collections import Counter
 from datetime import datetime, timedelta, timezone
 
 import pytest
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
 
-from hub_ext.database import Database, Kernel, upgrade
+from hub_ext.database import Kernel
 from hub_ext.errors import PublicError
-from hub_ext.limits.admission import ENDED, RESTARTING, RUNNING, STARTING, Admission, Starter
+from hub_ext.limits.admission import ENDED, ENDING, RESTARTING, RUNNING, STARTING, Admission, Starter
 from hub_ext.limits.ask import Ask
 from hub_ext.limits.store import Configured, Edit, LimitStore, Subject
 from hub_ext.sizes import KernelSize, Rules, footprint
@@ -88,14 +89,16 @@ async def test_the_groups_are_those_of_this_start(admission):
         await admission.reserve(ask(), starter())
 
 
-@pytest.mark.parametrize("state", [STARTING, RUNNING, RESTARTING])
+@pytest.mark.parametrize("state", [STARTING, RUNNING, RESTARTING, ENDING])
 async def test_a_kernel_counts_in_every_state_until_it_is_released(admission, state):
     kernels = [await admission.reserve(ask(), starter()) for _ in range(2)]
     for kernel in kernels:
         if state != STARTING:
             assert await admission.confirm(kernel.id)
-        if state == RESTARTING:
+        if state in (RESTARTING, ENDING):
             assert await admission.restarting(kernel.id)
+        if state == ENDING:
+            assert await admission.ending(kernel.id, "x")
     with pytest.raises(PublicError):
         await admission.reserve(ask(), starter())
     assert await admission.release(kernels[0].id, "stopped by its owner")
@@ -112,26 +115,60 @@ async def test_a_start_that_was_released_meanwhile_is_not_confirmed(database, ad
     assert (kept.state, kept.end_reason, kept.ended_at) == (ENDED, "first", NOW)
 
 
-async def test_a_lease_is_renewed_and_only_one_that_is_over_can_be_given_back_by_others(database, admission, clock):
+async def test_a_lease_is_renewed_and_only_the_one_that_was_seen_can_be_taken(database, admission, clock):
     kernel = await admission.reserve(ask(), starter())
+    seen = kernel.leased_until
     clock.pass_seconds(4)
-    await admission.renew([kernel.id])
-    clock.pass_seconds(4)
-    assert not await admission.release_abandoned(kernel.id, "x")
-    clock.pass_seconds(2)
-    assert await admission.release_abandoned(kernel.id, "its gateway went away")
+    assert await admission.renew([kernel.id]) == frozenset()
+    assert not await admission.release_abandoned(kernel.id, "x", seen)
+    assert not await admission.take_over(kernel.id, "x", seen)
+    assert await admission.release_abandoned(kernel.id, "its gateway went away", seen + timedelta(seconds=4))
     assert (await row(database, kernel.id)).state == ENDED
+
+
+async def test_what_is_taken_over_counts_until_it_is_gone(database, admission):
+    kernels = [await admission.reserve(ask(), starter()) for _ in range(2)]
+    assert await admission.take_over(kernels[0].id, "broken off", kernels[0].leased_until)
+    assert (await row(database, kernels[0].id)).state == ENDING
+    with pytest.raises(PublicError):
+        await admission.reserve(ask(), starter())
+    assert await admission.release(kernels[0].id, "x")
+    assert (await row(database, kernels[0].id)).end_reason == "broken off"
+    await admission.reserve(ask(), starter())
 
 
 async def test_a_running_kernel_has_no_lease_to_lose(database, admission, clock):
     kernel = await admission.reserve(ask(), starter())
     assert await admission.confirm(kernel.id)
-    await admission.renew([kernel.id])
+    assert await admission.renew([kernel.id]) == frozenset()
     clock.pass_seconds(3600)
-    assert not await admission.release_abandoned(kernel.id, "x")
+    assert not await admission.release_abandoned(kernel.id, "x", None)
+    assert not await admission.take_over(kernel.id, "x", None)
+    assert not await admission.ending(kernel.id, "x")
     kept = await row(database, kernel.id)
     assert (kept.state, kept.leased_until) == (RUNNING, None)
-    assert await Registry(database).first_lease_end() is None
+    assert await Registry(database).leases() == {}
+
+
+@pytest.mark.parametrize("state", [STARTING, RESTARTING])
+async def test_a_kernel_that_is_to_end_is_not_confirmed_and_whoever_works_on_it_learns_of_it(
+    database, admission, state
+):
+    kernel, other = [await admission.reserve(ask(), starter()) for _ in range(2)]
+    if state == RESTARTING:
+        assert await admission.confirm(kernel.id)
+        assert await admission.restarting(kernel.id)
+        assert not await admission.restarting(kernel.id)
+    assert await admission.ending(kernel.id, "stopped by its owner")
+    assert await admission.ending(kernel.id, "again")
+    assert not await admission.confirm(kernel.id)
+    assert not await admission.restarting(kernel.id)
+    assert await admission.renew([kernel.id, other.id]) == {kernel.id}
+    with pytest.raises(PublicError):
+        await admission.reserve(ask(), starter())
+    assert not await admission.release(kernel.id, "x", (RUNNING,))
+    assert await admission.release(kernel.id, "start failed")
+    assert (await row(database, kernel.id)).end_reason == "stopped by its owner"
 
 
 async def test_a_restart_keeps_the_place_and_what_it_holds(database, admission):
@@ -175,66 +212,20 @@ async def test_a_changed_limit_counts_from_the_next_start_on(database, admission
     assert refused.value.code == "over-total-limit"
 
 
-PLACES, TOGETHER = 5, 50
+async def test_what_fails_after_the_row_was_written_leaves_nothing(database, admission, monkeypatch):
+    """The gateway dies, or is cancelled, between writing and the commit."""
+    execute, written = AsyncSession.execute, []
 
+    async def broken_off(session, statement, *args, **more):
+        result = await execute(session, statement, *args, **more)
+        if getattr(statement, "is_insert", False):
+            written.append(len((await execute(session, select(Kernel.id))).all()))
+            raise asyncio.CancelledError
+        return result
 
-@pytest.mark.parametrize(
-    ("rounds", "limits"), [(20, {"kernels": PLACES}), (2, {"memory_mb": PLACES * 1024})], ids=["kernels", "memory"]
-)
-async def test_fifty_at_once_for_five_places_through_two_gateways_are_five_each_time(database_url, rounds, limits):
-    """Two connections to one database, as two gateways have them; in each round exactly five get a place."""
-    databases = [Database(database_url) for _ in range(2)]
-    gateways = [await admission_of(one, **limits) for one in databases]
-
-    async def attempt(gateway):
-        try:
-            return await gateway.reserve(ask(), starter())
-        except PublicError as error:
-            return error
-
-    try:
-        for _ in range(rounds):
-            results = await asyncio.gather(*(attempt(gateways[n % 2]) for n in range(TOGETHER)))
-            places = [one for one in results if isinstance(one, Kernel)]
-            refusals = [one for one in results if isinstance(one, PublicError)]
-            assert len(places) == PLACES
-            assert {one.code for one in refusals} <= {"too-many-kernels", "over-total-limit"}
-            assert all(one.numbers["used"] + one.numbers["asked"] > one.numbers["limit"] for one in refusals)
-            for kernel in places:
-                await gateways[0].release(kernel.id, "the round is over")
-    finally:
-        for one in databases:
-            await one.close()
-
-
-async def test_what_fails_within_the_transaction_leaves_nothing(database, admission, monkeypatch):
-    """The gateway dies, or is cancelled, between reading and the commit."""
-
-    async def cancelled(*_):
-        raise asyncio.CancelledError
-
-    monkeypatch.setattr(admission._store, "resolved", cancelled)
+    monkeypatch.setattr(AsyncSession, "execute", broken_off)
     with pytest.raises(asyncio.CancelledError):
         await admission.reserve(ask(), starter())
+    monkeypatch.undo()
+    assert written == [1]
     assert await Registry(database).alive() == []
-
-
-@pytest.mark.parametrize("level", ["read committed", "repeatable read", "serializable"])
-async def test_of_fifty_at_once_five_get_a_place_whatever_the_servers_isolation_is(postgres, empty_postgres_url, level):
-    upgrade(empty_postgres_url)
-    name = empty_postgres_url.rpartition("/")[2]
-    await asyncio.to_thread(postgres.execute, f"ALTER DATABASE {name} SET default_transaction_isolation = '{level}'")
-    databases = [Database(empty_postgres_url) for _ in range(2)]
-    gateways = [await admission_of(one, kernels=5) for one in databases]
-
-    async def attempt(gateway):
-        try:
-            await gateway.reserve(ask(), starter())
-        except PublicError as error:
-            return error.code
-        return "a place"
-
-    found = await asyncio.gather(*(attempt(gateways[number % 2]) for number in range(50)))
-    assert Counter(found) == {"a place": 5, "too-many-kernels": 45}
-    for one in databases:
-        await one.close()
