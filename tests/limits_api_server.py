@@ -22,6 +22,8 @@ LIMITS = "custom:limits:admin"
 #: What the Hub would say of each token.
 PEOPLE = {
     "root": {"kind": "user", "name": "root", "groups": [], "admin": True, "scopes": [ACCESS, LIMITS]},
+    "hub-admin": {"kind": "user", "name": "hanna", "groups": [], "admin": True, "scopes": [ACCESS, "admin-ui"]},
+    "admins-narrow-token": {"kind": "user", "name": "hanna", "groups": [], "admin": True, "scopes": [ACCESS]},
     "lena": {"kind": "user", "name": "lena", "groups": [], "admin": False, "scopes": [ACCESS, LIMITS]},
     "kernels": {"kind": "user", "name": "karl", "groups": [], "scopes": [ACCESS, "custom:kernels:admin"]},
     "alice": {"kind": "user", "name": "alice", "groups": ["analytics"], "scopes": [ACCESS]},

@@ -10,6 +10,8 @@ from tornado.httputil import HTTPHeaders
 KERNELS_ADMIN_SCOPE = "custom:kernels:admin"
 #: Reads and changes everyone's limits, and answers requests for more.
 LIMITS_ADMIN_SCOPE = "custom:limits:admin"
+#: What the Hub gives its administrators, and nobody else unless a site's role does.
+HUB_ADMIN_SCOPE = "admin-ui"
 
 
 @dataclass(frozen=True)
@@ -35,8 +37,11 @@ class Identity:
 
     @property
     def limits_admin(self) -> bool:
-        """True when this token may read and change everyone's limits."""
-        return LIMITS_ADMIN_SCOPE in self.scopes
+        """True when this token may read and change everyone's limits.
+
+        Administrators of the Hub may, however they became that: their tokens have the scope of its admin page.
+        """
+        return not self.scopes.isdisjoint((LIMITS_ADMIN_SCOPE, HUB_ADMIN_SCOPE))
 
 
 def identity_of(model: dict[str, Any]) -> Identity:

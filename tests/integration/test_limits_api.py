@@ -153,6 +153,23 @@ def test_a_batch_is_taken_back_as_one(admin):
     assert "idle_timeout" not in admin.good("GET", "users/alice")["own"]
 
 
+def test_who_becomes_an_administrator_on_the_hubs_page_may_set_limits_until_they_are_none(platform):
+    bob, root = platform.person("bob"), platform.person("admin")
+
+    def may():
+        return Api(platform.gateway, bob.token("inherit")[0]).call("GET", "users").status_code
+
+    assert may() == 403
+    root.hub("PATCH", "/users/bob", json={"admin": True}).raise_for_status()
+    try:
+        assert may() == 200
+        # The token decides, not who owns it.
+        assert Api(platform.gateway, bob.token(ACCESS)[0]).refused("GET", "users") == (403, "not-a-limits-admin")
+    finally:
+        root.hub("PATCH", "/users/bob", json={"admin": False}).raise_for_status()
+    assert may() == 403
+
+
 def test_a_file_is_tried_before_it_is_taken(admin):
     text = "users:\n  bob:\n    kernels: 2\n"
     told = requests.post(f"{admin.base}/import?merge=true", data=text, headers=admin.headers, timeout=30).json()

@@ -285,6 +285,12 @@ async def while_others_wait(work):
     return await working, longest
 
 
+async def test_administrators_of_the_hub_set_limits_with_a_token_that_has_their_scopes(api):
+    assert (await api.good("PATCH", "users/alice", change(cores=4), caller="hub-admin"))["own"] == ["cores"]
+    refused = await api.refused("PATCH", "users/alice", change(cores=5), caller="admins-narrow-token")
+    assert refused == (403, "not-a-limits-admin")
+
+
 async def test_a_request_is_asked_granted_and_answered(api, database):
     until = datetime.now(timezone.utc) + timedelta(days=30)
     await api.good("PATCH", "default", change(memory_mb=1000, confirmed=True))

@@ -19,8 +19,8 @@ SCHEMAS = "#/components/schemas/"
 FILE = "LimitsFile"
 RIGHTS = {
     "any": "For everyone who is logged in.",
-    "self": "For the user themselves, and with the scope custom:limits:admin for everyone's.",
-    "limits-admin": "Needs the scope custom:limits:admin.",
+    "self": "For the user themselves; for everyone's with the scope custom:limits:admin or the Hub's admin-ui.",
+    "limits-admin": "Needs the scope custom:limits:admin or the Hub's admin-ui.",
 }
 
 

@@ -48,7 +48,7 @@ class LimitsAdminHandler(FormHandler):
         raise PublicError(
             "not-a-limits-admin",
             "This page is for those who set limits.",
-            details=["It needs the scope custom:limits:admin, which Hub administrators have."],
+            details=["It needs to be an administrator of the Hub, or the scope custom:limits:admin."],
             remedy="Your own limits are under My limits, where you can also ask for more.",
             status=403,
         )
