@@ -1,8 +1,6 @@
 """The product's main job, as a person does it in a browser, on the real parts."""
 
-import os
 import re
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
@@ -152,9 +150,6 @@ def test_a_refused_start_reads_well_in_labs_dialog(platform, lab):
         assert "500000 MB" in text
         assert "Choose a smaller kernel." in text
         assert "Traceback" not in text
-        folder = os.environ.get("HUB_EXT_SCREENSHOTS")
-        if folder:
-            lab.page.screenshot(path=Path(folder) / "lab-refusal.png")
         dialog.get_by_role("button").last.click()
     finally:
         spec.remove()

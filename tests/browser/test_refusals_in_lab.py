@@ -18,7 +18,7 @@ from tests.support import wait_for
 LINES = (
     "Large Spark can't start: it takes 3.0 GB in YARN, and your limit leaves 2.5 GB.",
     "It asks for a driver of 2.0 GB and an executor of 1.0 GB.",
-    "Your limit for all kernels together is 2.5 GB (set for you); nothing of it is in",
+    "Your limit for all kernels together is 2.5 GB (set for you by an administrator);",
     "Choose a kernel that takes at most 2.5 GB; or ask for more on the My limits",
 )
 
