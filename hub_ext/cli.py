@@ -5,9 +5,13 @@ import io
 import os
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from .cli_database import OK, add_url, address, guarded
+from .cli_database import OK, add_url, address, guarded, with_database
 from .cli_limits import add_limits
+
+if TYPE_CHECKING:
+    from .database import Database
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -33,6 +37,9 @@ def _parser() -> argparse.ArgumentParser:
     upgrade = database.add_parser("upgrade", help="create the schema or bring it up to date")
     add_url(upgrade)
     upgrade.set_defaults(run=guarded(_upgrade_database))
+    forget = database.add_parser("forget-cluster", help="let a gateway with another cluster_name have the database")
+    add_url(forget)
+    forget.set_defaults(run=guarded(_forget_cluster))
     add_limits(commands)
     return parser
 
@@ -47,6 +54,17 @@ def _upgrade_database(options: argparse.Namespace) -> int:
     upgrade(address(options))
     print("The database is up to date.")
     return OK
+
+
+def _forget_cluster(options: argparse.Namespace) -> int:
+    from .database.owner import forget
+
+    async def run(database: "Database") -> int:
+        name = await forget(database)
+        print(f"The database belonged to the cluster '{name}'." if name else "The database belongs to no cluster.")
+        return OK
+
+    return with_database(options, run)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from traitlets import Dict, Float, Int, List, TraitError, Unicode, default, vali
 import hub_ext
 from hub_ext.configured_limits import VARIABLE
 from hub_ext.database import Database
+from hub_ext.database.owner import claim
 from hub_ext.edge import EdgeClient
 from hub_ext.errors import PublicError
 from hub_ext.limits.admission import Admission
@@ -54,6 +55,13 @@ class HubGateway(Service):
     enterprise_gateway_url = Unicode(
         "http://127.0.0.1:8888",
         help="Where Jupyter Enterprise Gateway answers; it should answer nobody else.",
+    ).tag(config=True)
+    cluster_name = Unicode(
+        "default",
+        help="""
+        Name of the Hadoop cluster. Gateways of different clusters need databases of their own: one with another name
+        than its database's first gateway does not start.
+        """,
     ).tag(config=True)
     edge_url = Unicode("http://127.0.0.1:8899", help="Where the edge service answers.").tag(config=True)
     edge_ca_certs = Unicode(
@@ -251,7 +259,8 @@ class HubGateway(Service):
     async def started(self) -> None:
         try:
             await self.database.check_schema()
-        except RuntimeError as error:
+            await claim(self.database, self.cluster_name)
+        except (RuntimeError, PublicError) as error:
             raise SystemExit(f"HubGateway: {error}") from error
 
         await self._keep_configured_limits()

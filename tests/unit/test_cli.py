@@ -1,3 +1,4 @@
+import asyncio
 import json
 import os
 import subprocess
@@ -6,6 +7,8 @@ import sys
 import pytest
 
 from hub_ext.cli import main
+from hub_ext.database import Database
+from hub_ext.database.owner import claim
 
 NO_ADDRESS = ("HUB_EXT_DATABASE_URL", "HUB_EXT_DATABASE_URL_FILE")
 
@@ -51,6 +54,24 @@ def test_the_command_works_as_a_process_of_its_own(database_url):
     shown = process("limits", "show", "alice", **address)
     assert "memory_mb             64 GB      user\n" in shown.stdout
     assert "idle_timeout          2 h        user\n" in shown.stdout
+
+
+def test_a_database_is_given_to_another_cluster(database_url, capsys):
+    async def claimed(cluster):
+        database = Database(database_url)
+        try:
+            await claim(database, cluster)
+        finally:
+            await database.close()
+
+    asyncio.run(claimed("north"))
+    asyncio.run(claimed("north"))
+    with pytest.raises(RuntimeError, match=r"cluster 'north', and this gateway to 'south'.*hub-ext db forget-cluster"):
+        asyncio.run(claimed("south"))
+    for said in ("The database belonged to the cluster 'north'.\n", "The database belongs to no cluster.\n"):
+        assert main(["db", "forget-cluster", "--url", database_url]) == 0
+        assert capsys.readouterr().out == said
+    asyncio.run(claimed("south"))
 
 
 def test_without_an_address_the_command_says_how_to_give_one():
