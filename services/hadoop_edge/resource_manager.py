@@ -41,6 +41,14 @@ class ResourceManagerError(Exception):
         self.status = status
 
 
+class NoAnswerError(ResourceManagerError):
+    """Nothing came back, so nothing is known: that is not the same as a setting that is not told."""
+
+
+#: Statuses of a ResourceManager that is busy, or of what stands before one that is away.
+BUSY = frozenset({502, 503, 504})
+
+
 @dataclass(frozen=True)
 class Answer:
     """Status and body of one call."""
@@ -113,21 +121,36 @@ class ResourceManager:
         return await self.get(f"{API}/nodes", parse, states=NODE_STATES)
 
     async def setting(self, name: str) -> str:
-        """Return one setting of the ResourceManager; empty when it does not tell."""
+        """Return one setting of the ResourceManager; empty when it does not tell.
+
+        Raises
+        ------
+        ResourceManagerError
+            It gave no answer.
+        """
         try:
             return await self.get("/conf", shapes.setting, name=name)
         except ResourceManagerError as error:
-            log.info("Setting %s is not told: %s", name, error)
+            if isinstance(error, NoAnswerError) or error.status in BUSY:
+                raise
+            log.debug("Setting %s is not told: %s", name, error)
             return ""
 
     async def scheduler_setting(self, name: str) -> str:
         """Return one setting of the CapacityScheduler; empty when it does not tell.
 
         Only one whose configuration can be changed by this API tells it, and only to its administrators.
+
+        Raises
+        ------
+        ResourceManagerError
+            It gave no answer.
         """
         try:
             return await self.get(f"{API}/scheduler-conf", lambda answer: shapes.scheduler_setting(answer, name))
         except ResourceManagerError as error:
+            if isinstance(error, NoAnswerError) or error.status in BUSY:
+                raise
             log.debug("Setting %s of the scheduler is not told: %s", name, error)
             return ""
 
@@ -192,7 +215,7 @@ class ResourceManager:
                 url, state, _ = await first
                 if state == "ACTIVE":
                     return url
-            raise ResourceManagerError(" ".join(one.result()[2] for one in asked))
+            raise NoAnswerError(" ".join(one.result()[2] for one in asked))
         finally:
             # A hung standby does not hold up the active one.
             for one in asked:
@@ -229,7 +252,7 @@ class ResourceManager:
         try:
             response = await self._http.fetch(request, raise_error=False)
         except (OSError, HTTPClientError) as error:
-            raise ResourceManagerError(self._why(url, error)) from error
+            raise NoAnswerError(self._why(url, error)) from error
         return Answer(response.code, response.body or b"")
 
     def _why(self, url: str, error: Exception) -> str:

@@ -323,6 +323,19 @@ async def test_other_kernels_are_left_alone(edge, manager):
     assert manager.kills == []
 
 
+async def test_a_kernel_whose_application_has_its_id_in_its_name_alone_is_found_and_ended(edge, manager):
+    written = json.loads((RECORDED / "apps-running.json").read_text())
+    (app,) = [one for one in written["apps"]["app"] if KERNEL in one["applicationTags"]]
+    app.update(applicationTags="", name=f"kernel-{KERNEL}")
+    manager.overrides["/ws/v1/cluster/apps"] = (200, {}, json.dumps(written))
+    await edge.poller.poll()
+    # Asked by tag, the ResourceManager has none.
+    manager.overrides["/ws/v1/cluster/apps"] = (200, {}, '{"apps": null}')
+    assert [one.id for one in (await edge.client.applications(kernel_id=KERNEL)).applications] == [app["id"]]
+    assert [one.id for one in (await edge.client.end_kernel(KERNEL, reason="x")).applications] == [app["id"]]
+    assert [one[0] for one in manager.kills] == [app["id"]]
+
+
 async def test_the_standby_is_passed_over(manager):
     standby = RecordedManager()
     standby.overrides["/ws/v1/cluster/info"] = (200, {}, '{"clusterInfo":{"haState":"STANDBY"}}')
@@ -451,3 +464,18 @@ async def test_settings_that_change_while_the_manager_runs_are_noticed(manager, 
     state = (await made.current()).state
     assert (state.maximum_allocation_mb, state.minimum_allocation_mb) == (3072, 512)
     assert state.resource_calculator == "dominant"
+
+
+async def test_what_is_known_of_the_scheduler_stays_while_the_manager_is_too_busy_to_tell(manager, monkeypatch):
+    moment = [0.0]
+    monkeypatch.setattr("hadoop_edge.poller.time.monotonic", lambda: moment[0])
+    made = poller_of(manager)
+    assert await made.poll()
+    before = (await made.current()).state
+    moment[0] = 6.0
+    manager.overrides["/conf"] = (503, {}, "busy")
+    assert not await made.poll()
+    state = (await made.current()).state
+    assert (state.minimum_allocation_mb, state.as_of, state.stale) == (256, before.as_of, True)
+    del manager.overrides["/conf"]
+    assert await made.poll()
