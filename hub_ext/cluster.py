@@ -3,10 +3,12 @@
 Memory is MiB, time is UTC.
 """
 
+import re
 from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict
 
+from .names import KERNEL_ID_PATTERN, is_kernel_id
 from .sizes import MINIMUM_OVERHEAD_MB, OVERHEAD_FACTOR, Calculator, Rules
 
 #: Where an application runs that names no queue: Spark's own default.
@@ -77,6 +79,13 @@ class Application(Plain):
     def ended(self) -> bool:
         """True when YARN will not run it any more."""
         return self.state in {"FINISHED", "FAILED", "KILLED"}
+
+    @property
+    def kernel_ids(self) -> frozenset[str]:
+        """The kernels it may belong to: by its tags, and by its name, which is all that a hand-written one may have."""
+        return frozenset(
+            [*(tag for tag in self.tags if is_kernel_id(tag)), *re.findall(rf"\b{KERNEL_ID_PATTERN}\b", self.name)]
+        )
 
 
 class ClusterState(Plain):

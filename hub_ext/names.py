@@ -27,6 +27,14 @@ def is_kernel_id(text: str) -> bool:
     return re.fullmatch(KERNEL_ID_PATTERN, text) is not None
 
 
+def application_order(application_id: str) -> tuple[int, int]:
+    """Return what orders application ids by age: the cluster's start, then the running number."""
+    parts = application_id.split("_")
+    if len(parts) != 3 or not (parts[1].isdecimal() and parts[2].isdecimal()):
+        return (0, 0)
+    return (int(parts[1]), int(parts[2]))
+
+
 def cluster_user(hub_name: str, user_domain: str = "") -> str:
     """Give the user that owns this person's applications on the Hadoop cluster.
 

@@ -50,10 +50,19 @@ class APIHandler(JSONHandler):
             raise PublicError("bad-request", "That is not a kernel id.")
         return given
 
-    async def with_tag(self, kernel_id: str) -> tuple[Application, ...]:
-        """Ask the ResourceManager for a kernel's applications, ended ones too."""
-        found = await self.poller.resource_manager.applications(shapes.applications, applicationTags=kernel_id)
-        return tuple(one for one in found if kernel_id in one.tags)
+    async def of_kernel(self, kernel_id: str) -> tuple[Application, ...]:
+        """Find a kernel's applications: the ResourceManager is asked for its tag, ended ones too.
+
+        Those that have its id in their names alone, which it can't be asked for, are taken from the last poll.
+        """
+        tagged = await self.poller.resource_manager.applications(shapes.applications, applicationTags=kernel_id)
+        found = {one.id: one for one in tagged if kernel_id in one.kernel_ids}
+        named = {one.id: one for one in await self.named(kernel_id)}
+        return tuple({**named, **found}.values())
+
+    async def named(self, kernel_id: str) -> list[Application]:
+        known = (await self.poller.current()).applications
+        return [one for one in known if kernel_id in one.kernel_ids and kernel_id not in one.tags]
 
 
 class ClusterHandler(APIHandler):
@@ -82,11 +91,11 @@ class ApplicationsHandler(APIHandler):
         chosen = tuple(one for one in answer.applications if user in ("", one.user))
         self.write_json(answer.model_copy(update={"applications": chosen}).model_dump_json())
 
-    async def kept(self, tag: str = "") -> Applications:
+    async def kept(self, kernel_id: str = "") -> Applications:
         found = await self.poller.current(self.wait)
         if found.state.as_of is None:
             raise cluster_unreachable(found.state.error)
-        chosen = tuple(one for one in found.applications if not tag or tag in one.tags)
+        chosen = tuple(one for one in found.applications if not kernel_id or kernel_id in one.kernel_ids)
         return Applications(
             as_of=found.state.as_of, stale=found.state.stale, error=found.state.error, applications=chosen
         )
@@ -94,7 +103,7 @@ class ApplicationsHandler(APIHandler):
     async def fresh(self, kernel_id: str) -> Applications:
         asked_at = self.poller.now()
         try:
-            found = await self.with_tag(kernel_id)
+            found = await self.of_kernel(kernel_id)
         except ResourceManagerError as error:
             return (await self.kept(kernel_id)).model_copy(update={"stale": True, "error": str(error)})
         return Applications(as_of=asked_at, stale=False, applications=found)
@@ -108,7 +117,7 @@ class KernelApplicationsHandler(APIHandler):
         reason = reason_of(self.json_body().get("reason"))
         asked_at = self.poller.now()
         try:
-            found = [one for one in await self.with_tag(kernel_id) if not one.ended]
+            found = [one for one in await self.of_kernel(kernel_id) if not one.ended]
         except ResourceManagerError as error:
             raise cluster_unreachable(str(error)) from error
         failures = []

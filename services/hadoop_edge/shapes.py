@@ -12,6 +12,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from hub_ext.cluster import Application, Node
+from hub_ext.names import application_order
 
 #: Diagnostics hold up to 64 k characters; the cause stands at the beginning, the tail of stderr at the end.
 DIAGNOSTICS_HEAD = 4000
@@ -156,14 +157,6 @@ def applications(answer: Any) -> tuple[Application, ...]:
     """Read ``/ws/v1/cluster/apps``, the newest first."""
     found = (application(raw) for raw in items(mapping(answer).get("apps"), "app"))
     return tuple(sorted(found, key=lambda one: application_order(one.id), reverse=True))
-
-
-def application_order(application_id: str) -> tuple[int, int]:
-    """Return what orders application ids by age: the cluster's start, then the running number."""
-    parts = application_id.split("_")
-    if len(parts) != 3 or not (parts[1].isdecimal() and parts[2].isdecimal()):
-        return (0, 0)
-    return (int(parts[1]), int(parts[2]))
 
 
 def setting(answer: Any) -> str:

@@ -14,7 +14,7 @@ ending, lease over                  has it                    any               
 ending, lease over                  lacks it                  unfinished application      end it there, release
 ending, lease over                  lacks it                  nothing                     release
 running                             lacks it (waiting)        any                         end it there, release
-running, kernelspec runs in YARN    has it                    nothing (waiting)           delete there, release
+running, with our process proxy     has it                     nothing (waiting)           delete there, release
 ended                               has it                    any                         delete there
 ended                               lacks it                  unfinished application      end it there
 none                                has it                    application of a person     adopt for that person
@@ -34,7 +34,7 @@ from typing import Literal
 from hub_ext.cluster import Application
 from hub_ext.database import Kernel
 from hub_ext.limits.admission import AT_WORK, ENDED, ENDING, RUNNING, STARTING
-from hub_ext.names import is_kernel_id
+from hub_ext.names import application_order
 
 #: What to do: the words of the table.
 Deed = Literal["confirm", "end-and-release", "release", "delete-and-release", "delete", "end", "adopt"]
@@ -79,7 +79,7 @@ class View:
     applications : sequence or None
         YARN's unfinished applications; None also when the edge service's answer is old.
     kernelspecs_in_yarn : collection
-        Kernelspecs whose kernels are YARN applications for certain.
+        Kernelspecs whose kernels are YARN applications for certain, and carry their ids.
     people : mapping
         Cluster user to Hub user.
     lapsed : mapping
@@ -119,11 +119,11 @@ def plan(
     grace : timedelta
         How long a mismatch that may be a moment's has to last.
     """
-    by_tag = _by_tag(view.applications)
+    by_kernel = _by_kernel(view.applications)
     actions: list[Action] = []
     seen: dict[tuple[str, str], datetime] = {}
     for row in reservations:
-        action = _of_row(row, view, by_tag)
+        action = _of_row(row, view, by_kernel)
         if action is None:
             continue
         if row.state == RUNNING:
@@ -133,67 +133,67 @@ def plan(
                 continue
         actions.append(action)
     rows = {row.id for row in reservations}
-    adopted, unowned = _without_reservation(rows, view, by_tag)
+    adopted, unowned = _without_reservation(rows, view, by_kernel)
     known = rows | set(view.kernels or ())
     unknown = (
-        frozenset(one.id for tag, one in by_tag.items() if tag not in known)
+        frozenset(one.id for kernel_id, one in by_kernel.items() if kernel_id not in known)
         if view.kernels is not None
         else frozenset()
     )
     return Plan(actions + adopted, seen, unowned, unknown)
 
 
-def _of_row(row: Kernel, view: View, by_tag: Mapping[str, Application]) -> Action | None:
+def _of_row(row: Kernel, view: View, by_kernel: Mapping[str, Application]) -> Action | None:
     if row.state in AT_WORK:
-        return _of_lease(row, view, by_tag)
+        return _of_lease(row, view, by_kernel)
     if row.state == RUNNING:
-        return _of_running(row, view, by_tag)
+        return _of_running(row, view, by_kernel)
     if row.state == ENDED and view.has(row.id):
         return Action("ended-but-there", "delete", row.id)
-    if row.state == ENDED and row.id in by_tag:
+    if row.state == ENDED and row.id in by_kernel:
         return Action("late-application", "end", row.id, "its kernel has ended")
     return None
 
 
-def _of_lease(row: Kernel, view: View, by_tag: Mapping[str, Application]) -> Action | None:
+def _of_lease(row: Kernel, view: View, by_kernel: Mapping[str, Application]) -> Action | None:
     if row.id not in view.lapsed or view.lapsed[row.id] != row.leased_until or view.kernels is None:
         return None
     if row.state == ENDING:
-        return _of_ending(row, view, by_tag)
+        return _of_ending(row, view, by_kernel)
     if view.has(row.id):
         return Action("half-started" if row.state == STARTING else "half-restarted", "confirm", row.id)
     what = "start" if row.state == STARTING else "restart"
     reason = f"its {what} was broken off: the gateway that was at work on it went away"
     if view.applications is None:
         return None
-    if row.id in by_tag:
+    if row.id in by_kernel:
         return Action(f"abandoned-{what}-in-yarn", "end-and-release", row.id, reason, row.leased_until)
     return Action(f"abandoned-{what}", "release", row.id, reason, row.leased_until)
 
 
-def _of_ending(row: Kernel, view: View, by_tag: Mapping[str, Application]) -> Action | None:
+def _of_ending(row: Kernel, view: View, by_kernel: Mapping[str, Application]) -> Action | None:
     """Finish what was to end."""
     deed: Deed = "release"
     if view.has(row.id):
         deed = "delete-and-release"
     elif view.applications is None:
         return None
-    elif row.id in by_tag:
+    elif row.id in by_kernel:
         deed = "end-and-release"
     return Action("unfinished-end", deed, row.id, row.end_reason, row.leased_until)
 
 
-def _of_running(row: Kernel, view: View, by_tag: Mapping[str, Application]) -> Action | None:
+def _of_running(row: Kernel, view: View, by_kernel: Mapping[str, Application]) -> Action | None:
     if view.kernels is None:
         return None
     if not view.has(row.id):
         return Action("vanished", "end-and-release", row.id, "it ended in the cluster")
-    gone = view.applications is not None and row.id not in by_tag and row.kernelspec in view.kernelspecs_in_yarn
+    gone = view.applications is not None and row.id not in by_kernel and row.kernelspec in view.kernelspecs_in_yarn
     return Action("dead-in-yarn", "delete-and-release", row.id, "it ended in the cluster") if gone else None
 
 
 def _without_reservation(
-    rows: Collection[str], view: View, by_tag: Mapping[str, Application]
+    rows: Collection[str], view: View, by_kernel: Mapping[str, Application]
 ) -> tuple[list[Action], frozenset[str]]:
     """Return the kernels to adopt, and the ids of those that are nobody's as far as can be told."""
     if view.kernels is None or view.applications is None:
@@ -203,7 +203,7 @@ def _without_reservation(
     for kernel_id in view.kernels:
         if kernel_id in rows:
             continue
-        application = by_tag.get(kernel_id)
+        application = by_kernel.get(kernel_id)
         if application is not None and application.user in view.people:
             owner, kernelspec = view.people[application.user], view.kernels[kernel_id]
             adopted.append(
@@ -214,11 +214,14 @@ def _without_reservation(
     return adopted, frozenset(unowned)
 
 
-def _by_tag(applications: Sequence[Application] | None) -> dict[str, Application]:
-    return {
-        tag: application
-        for application in applications or ()
-        if not application.ended
-        for tag in application.tags
-        if is_kernel_id(tag)
-    }
+def _by_kernel(applications: Sequence[Application] | None) -> dict[str, Application]:
+    """Return each kernel's unfinished application, the newest one: a restart's earlier one may take a moment to end."""
+    found: dict[str, Application] = {}
+    for application in applications or ():
+        if application.ended:
+            continue
+        for kernel_id in application.kernel_ids:
+            known = found.get(kernel_id)
+            if known is None or application_order(application.id) > application_order(known.id):
+                found[kernel_id] = application
+    return found

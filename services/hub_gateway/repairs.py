@@ -16,7 +16,7 @@ from hub_ext.edge import EdgeClient
 from hub_ext.errors import PublicError
 from hub_ext.kernels import KernelDefinition, definition_of
 from hub_ext.limits.admission import ENDING, RESTARTING, RUNNING, STARTING
-from hub_ext.names import cluster_user, is_kernel_id
+from hub_ext.names import cluster_user
 
 from .failures import shortened
 from .lapses import Lapses
@@ -31,6 +31,8 @@ REPAIRS = Counter("hub_gateway_repairs_total", "What the gateway mended by itsel
 RESERVATIONS = Gauge("hub_gateway_reservations", "Kernels that count against their owners' limits", ["state"])
 UNOWNED = Gauge("hub_gateway_unowned_kernels", "Kernels of Enterprise Gateway that are nobody's as far as can be told")
 UNKNOWN = Gauge("hub_gateway_unknown_applications", "YARN applications with a kernel's tag and no reservation")
+#: The process proxy that tags its applications.
+PROCESS_PROXY = "jeg_plugin.process_proxy.YarnKernelProxy"
 #: Seconds for which the catalogue's answer serves.
 CATALOGUE_SECONDS = 60.0
 
@@ -81,8 +83,8 @@ class Reconciler:
         lapsed = await self._lapsed()
         # The reservations last: what the others have by then was reserved before.
         kernels, applications = await asyncio.gather(self._kernels(), self._applications())
-        tags = {tag for one in applications or () for tag in one.tags if is_kernel_id(tag)}
-        rows = await self._registry.alive_or_among(tags.union(kernels or ()))
+        told = {kernel_id for one in applications or () for kernel_id in one.kernel_ids}
+        rows = await self._registry.alive_or_among(told.union(kernels or ()))
         view = View(
             kernels,
             applications,
@@ -266,10 +268,9 @@ ABANDONED = frozenset({"abandoned-start-in-yarn", "abandoned-restart-in-yarn", "
 
 
 def runs_in_yarn(model: dict[str, Any]) -> bool:
-    """Say whether a kernelspec's process proxy starts its kernels in YARN."""
+    """Say whether a kernelspec's kernels can be found in YARN; those of others need not carry their kernel's id."""
     metadata = (model.get("spec") or {}).get("metadata") or {}
-    proxy = metadata.get("process_proxy") or {}
-    return "yarn" in str(proxy.get("class_name", "")).lower()
+    return (metadata.get("process_proxy") or {}).get("class_name") == PROCESS_PROXY
 
 
 def _diagnostics(told: Applications) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from hadoop_edge import schedulers, shapes
+from hub_ext.names import application_order
 
 RECORDED = Path(__file__).parent.parent / "fixtures" / "yarn"
 
@@ -165,7 +166,7 @@ def test_an_application_that_is_hidden_from_us_has_no_start():
     ],
 )
 def test_order_of_application_ids(identifier, order):
-    assert shapes.application_order(identifier) == order
+    assert application_order(identifier) == order
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import pytest
 from hub_ext.cluster import Application
 from hub_ext.database import Kernel
 from hub_gateway.reconciler import View, plan
+from hub_gateway.repairs import runs_in_yarn
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=timezone.utc)
 GRACE = timedelta(seconds=45)
@@ -129,3 +130,34 @@ def test_an_application_with_a_kernels_tag_and_no_reservation_is_left_alone_and_
 def test_a_lease_that_was_renewed_since_it_was_found_to_be_over_is_left_alone():
     assert planned([row("starting", VALID)], GONE, LIVES, lapsed={ID: OVER}).actions == []
     assert planned([row("starting", OVER)], GONE, LIVES, lapsed={}).actions == []
+
+
+@pytest.mark.parametrize(
+    ("tags", "name", "found"),
+    [
+        ((ID,), "anything", True),
+        (("livy",), ID, True),
+        ((), f"hand-written-{ID}", True),
+        ((), "hand-written", False),
+        ((), f"{ID}0", False),
+    ],
+)
+def test_a_kernels_application_is_known_by_tag_or_by_name(tags, name, found):
+    application = Application(id="application_1_1", user="alice_c", state="RUNNING", tags=tags, name=name)
+    seen = {("dead-in-yarn", ID): NOW - GRACE}
+    assert (planned([row("running")], THERE, [application], seen).actions == []) == found
+
+
+@pytest.mark.parametrize(
+    ("process_proxy", "certain"),
+    [
+        ("jeg_plugin.process_proxy.YarnKernelProxy", True),
+        # Enterprise Gateway's own finds its application by whatever its options say.
+        ("enterprise_gateway.services.processproxies.yarn.YarnClusterProcessProxy", False),
+        ("enterprise_gateway.services.processproxies.processproxy.LocalProcessProxy", False),
+        (None, False),
+    ],
+)
+def test_only_kernels_of_our_process_proxy_are_in_yarn_for_certain(process_proxy, certain):
+    metadata = {"process_proxy": {"class_name": process_proxy}} if process_proxy else {}
+    assert runs_in_yarn({"spec": {"metadata": metadata}}) == certain

@@ -134,9 +134,9 @@ def ended_rows(kernels: Iterable[EndedKernel], titles: Mapping[str, str], now: d
 
 
 def newest(applications: Sequence[Application], kernel_id: str) -> Application | None:
-    """Return the newest application with a kernel's tag: a restarted kernel keeps its id and gets a new one."""
-    tagged = [one for one in applications if kernel_id in one.tags]
-    return max(tagged, key=lambda one: [int(number) for number in re.findall(r"\d+", one.id)], default=None)
+    """Return a kernel's newest application: a restarted kernel keeps its id and gets a new one."""
+    found = [one for one in applications if kernel_id in one.kernel_ids]
+    return max(found, key=lambda one: [int(number) for number in re.findall(r"\d+", one.id)], default=None)
 
 
 def state_words(kernel: RunningKernel, application: Application | None, known: bool) -> tuple[str, str, str]:
