@@ -134,11 +134,15 @@ class HubGateway(Service):
         """,
     ).tag(config=True)
     spark_overhead_factor = Float(
-        OVERHEAD_FACTOR, help="Spark's share of memory beside the heap, where the cluster's Spark has another one."
+        OVERHEAD_FACTOR,
+        help="""
+        Memory beside each heap as a share of it, where a kernel's definition does not say it. It is counted, and
+        Spark is told the number; for hand-written kernelspecs it has to be what the site's Spark takes.
+        """,
     ).tag(config=True)
     spark_minimum_overhead_mb = Int(
         MINIMUM_OVERHEAD_MB,
-        help="Spark's least memory beside the heap (MiB), where the cluster's Spark has another one.",
+        help="The least memory beside each heap (MiB), where a kernel's definition does not say it.",
     ).tag(config=True)
     cull_notice = Float(
         600.0,
