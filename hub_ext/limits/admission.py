@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from sqlalchemy import Case, Update, bindparam, case, select, update
+from sqlalchemy import Case, Update, bindparam, case, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ..cluster import ClusterState
@@ -158,6 +158,18 @@ class Admission:
             )
             ending = await session.scalars(select(Kernel.id).where(*at_work, Kernel.state == ENDING))
             return frozenset(ending.all())
+
+    async def grow(self, kernel_id: str, memory_mb: int, cores: int) -> bool:
+        """Count what a running kernel holds, which is more than was counted before, whatever the limits are."""
+        return await self._write(
+            update(Kernel)
+            .where(Kernel.id == kernel_id, Kernel.state == RUNNING)
+            .where(or_(Kernel.memory_mb < memory_mb, Kernel.cores < cores))
+            .values(
+                memory_mb=case((Kernel.memory_mb < memory_mb, memory_mb), else_=Kernel.memory_mb),
+                cores=case((Kernel.cores < cores, cores), else_=Kernel.cores),
+            )
+        )
 
     async def adopt(self, kernel: Kernel) -> bool:
         """Take over a kernel that nobody reserved; False when somebody else did so first."""

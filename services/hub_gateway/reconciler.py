@@ -1,6 +1,7 @@
 """What has to be mended: reservations, Enterprise Gateway's kernels and YARN's applications, held against each other.
 
-Pure. The cases, in the order in which they are looked for; "waiting" means that it has to stay so for the grace time.
+Pure. The cases, in the order in which they are looked for; "waiting" or "w." means that it has to stay so for the grace
+time.
 
 ==================================  ========================  ==========================  =============================
 Reservation                         Enterprise Gateway        YARN, by the kernel's id    What is done
@@ -15,6 +16,7 @@ ending, lease over                  lacks it                  unfinished applica
 ending, lease over                  lacks it                  nothing                     release
 running                             lacks it (waiting)        any                         end it there, release
 running, with our process proxy     has it                     nothing (waiting)           delete there, release
+running                             has it                    larger than counted (w.)    count what it holds
 ended                               has it                    any                         delete there
 ended                               lacks it                  unfinished application      end it there
 none                                has it                    application of a person     adopt for that person
@@ -37,7 +39,7 @@ from hub_ext.limits.admission import AT_WORK, ENDED, ENDING, RUNNING, STARTING
 from hub_ext.names import application_order
 
 #: What to do: the words of the table.
-Deed = Literal["confirm", "end-and-release", "release", "delete-and-release", "delete", "end", "adopt"]
+Deed = Literal["confirm", "end-and-release", "release", "delete-and-release", "delete", "end", "adopt", "grow"]
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,9 @@ class Action:
     reason: str = ""
     #: The lease that was over: acted upon only while it is still the same.
     lease: datetime | None = None
+    #: For "grow": what the kernel holds.
+    memory_mb: int = 0
+    cores: int = 0
     #: For "adopt": whose it is, the application that tells so, and the kernelspec.
     owner: str = ""
     application: Application | None = None
@@ -189,7 +194,23 @@ def _of_running(row: Kernel, view: View, by_kernel: Mapping[str, Application]) -
     if not view.has(row.id):
         return Action("vanished", "end-and-release", row.id, "it ended in the cluster")
     gone = view.applications is not None and row.id not in by_kernel and row.kernelspec in view.kernelspecs_in_yarn
-    return Action("dead-in-yarn", "delete-and-release", row.id, "it ended in the cluster") if gone else None
+    if gone:
+        return Action("dead-in-yarn", "delete-and-release", row.id, "it ended in the cluster")
+    return _of_growth(row, by_kernel.get(row.id))
+
+
+def _of_growth(row: Kernel, application: Application | None) -> Action | None:
+    """Find a kernel whose code has asked YARN for more than was counted for it.
+
+    Never the other way round: a kernel may take again what it gave back. Who may not see figures gets zeros.
+    """
+    if application is None or application.user != row.cluster_user or application.started_at is None:
+        return None
+    memory_mb, cores = max(row.memory_mb, application.memory_mb), max(row.cores, application.vcores)
+    if (memory_mb, cores) == (row.memory_mb, row.cores):
+        return None
+    reason = f"it holds {memory_mb} MiB and {cores} vcores; {row.memory_mb} and {row.cores} were counted"
+    return Action("grown", "grow", row.id, reason, memory_mb=memory_mb, cores=cores)
 
 
 def _without_reservation(

@@ -192,6 +192,8 @@ class Reconciler:
             return await self._admission.confirm(kernel_id)
         if action.deed == "adopt":
             return await self._adopt(action)
+        if action.deed == "grow":
+            return await self._admission.grow(kernel_id, action.memory_mb, action.cores)
         if action.deed == "delete":
             await self._delete(kernel_id)
             return True

@@ -198,6 +198,20 @@ async def test_a_kernel_is_adopted_once(database, admission):
     assert [kernel.memory_mb for kernel in await Registry(database).alive()] == [2048]
 
 
+async def test_a_kernel_that_holds_more_than_was_counted_counts_with_it_and_never_with_less(database, admission):
+    kernel = await admission.reserve(ask(), starter())
+    assert not await admission.grow(kernel.id, 5120, 3)  # it is not running yet
+    await admission.confirm(kernel.id)
+    assert await admission.grow(kernel.id, 3584, 1)
+    assert await admission.grow(kernel.id, 512, 3)
+    assert not await admission.grow(kernel.id, 512, 1)
+    kept = await row(database, kernel.id)
+    assert (kept.memory_mb, kept.cores) == (3584, 3)
+    with pytest.raises(PublicError) as refused:
+        await admission.reserve(ask(), starter())
+    assert refused.value.numbers["used"] == 3584
+
+
 async def test_a_changed_limit_counts_from_the_next_start_on(database, admission):
     store = LimitStore(database)
     await admission.reserve(ask(), starter())

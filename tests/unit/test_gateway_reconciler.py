@@ -14,7 +14,8 @@ VALID, OVER = NOW + timedelta(seconds=1), NOW - timedelta(seconds=1)
 
 
 def row(state, leased_until=None):
-    return Kernel(id=ID, owner="alice", kernelspec="spark", state=state, leased_until=leased_until)
+    counted = {"memory_mb": 0, "cores": 0, "cluster_user": "alice_c"}
+    return Kernel(id=ID, owner="alice", kernelspec="spark", state=state, leased_until=leased_until, **counted)
 
 
 def application(state="RUNNING", user="alice_c", tag=ID):
@@ -161,3 +162,28 @@ def test_a_kernels_application_is_known_by_tag_or_by_name(tags, name, found):
 def test_only_kernels_of_our_process_proxy_are_in_yarn_for_certain(process_proxy, certain):
     metadata = {"process_proxy": {"class_name": process_proxy}} if process_proxy else {}
     assert runs_in_yarn({"spec": {"metadata": metadata}}) == certain
+
+
+@pytest.mark.parametrize(
+    ("holds", "expected"),
+    [
+        ({"memory_mb": 2048, "vcores": 2}, None),
+        ({"memory_mb": 1024, "vcores": 1}, None),
+        ({"memory_mb": 5120, "vcores": 4}, (5120, 4)),
+        ({"memory_mb": 1024, "vcores": 3}, (2048, 3)),
+        # Of somebody else, who uses the kernel's id.
+        ({"memory_mb": 5120, "vcores": 4, "user": "mallory"}, None),
+        # The ResourceManager withholds it.
+        ({"memory_mb": 5120, "vcores": 4, "started_at": None}, None),
+    ],
+)
+def test_what_a_kernel_holds_beyond_what_was_counted_is_counted_after_the_grace_time(holds, expected):
+    counted = row("running")
+    counted.memory_mb, counted.cores = 2048, 2
+    given = {"id": "application_1_2", "user": "alice_c", "state": "RUNNING", "tags": (ID,), "started_at": NOW, **holds}
+    # The earlier one of a restart, which takes a moment to end.
+    before = Application(**{**given, "id": "application_1_1", "memory_mb": 9999})
+    assert planned([counted], THERE, [Application(**given), before]).actions == []
+    found = planned([counted], THERE, [Application(**given), before], {("grown", ID): NOW - GRACE}).actions
+    assert [(one.memory_mb, one.cores) for one in found] == ([expected] if expected else [])
+    assert {(one.case, one.deed) for one in found} <= {("grown", "grow")}
