@@ -103,24 +103,44 @@ class RequestStore:
             rows = (await session.scalars(query.limit(per_page).offset((page - 1) * per_page))).all()
         return [_request(row) for row in rows], total
 
+    async def get(self, number: int) -> Request:
+        """Return one request.
+
+        Raises
+        ------
+        PublicError
+            ``no-such-request``.
+        """
+        async with self._database.reading() as session:
+            row = await _row(session, number)
+        return _request(row)
+
     async def count_open(self) -> int:
         """Return how many wait for an answer."""
         async with self._database.reading() as session:
             return await _count(session, LimitRequest.state == OPEN)
 
     async def grant(
-        self, number: int, who: str, value: Value = None, until: datetime | None = None, answer: str = ""
+        self,
+        number: int,
+        who: str,
+        value: Value = None,
+        until: datetime | None = None,
+        answer: str = "",
+        revision: int | None = None,
     ) -> Request:
         """Give what was asked for, or another `value`, for good or `until` some time.
+
+        With the `revision` of the user's own values that `who` saw, another one by now refuses it.
 
         Raises
         ------
         PublicError
-            ``no-such-request``, ``request-decided``, ``limits-invalid``.
+            ``no-such-request``, ``request-decided``, ``limits-invalid``, ``limits-changed``.
         """
         async with self._deciding(number, who, GRANTED, answer) as (session, row):
             given = _checked(row.field, row.wanted if value is None else value)
-            edit = Edit(Subject("user", row.user_name), {row.field: given}, until=until)
+            edit = Edit(Subject("user", row.user_name), {row.field: given}, until=until, revision=revision)
             why = f"request {row.id}: {row.reason}"[:500]
             await self._store.apply([edit], who=who, reason=why, session=session)
             row.granted, row.until = plain(given), until
@@ -156,13 +176,24 @@ class RequestStore:
     ) -> AsyncIterator[tuple[AsyncSession, LimitRequest]]:
         check_text("answer", answer, TEXT_LENGTH)
         async with self._database.transaction(lock=LOCK) as session:
-            row = await session.get(LimitRequest, number) if 0 < number <= LARGEST else None
-            if row is None or (of_user is not None and row.user_name != of_user):
-                raise PublicError("no-such-request", f"There is no request {number}.")
+            row = await _row(session, number)
+            if of_user is not None and row.user_name != of_user:
+                raise _none_such(number)
             if row.state != OPEN:
                 raise _decided(row)
             row.state, row.decided_by, row.decided_at, row.answer = state, who, self._now(), answer
             yield session, row
+
+
+async def _row(session: AsyncSession, number: int) -> LimitRequest:
+    row = await session.get(LimitRequest, number) if 0 < number <= LARGEST else None
+    if row is None:
+        raise _none_such(number)
+    return row
+
+
+def _none_such(number: int) -> PublicError:
+    return PublicError("no-such-request", f"There is no request {number}.")
 
 
 async def _count(session: AsyncSession, condition: ColumnElement[bool]) -> int:

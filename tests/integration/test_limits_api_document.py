@@ -31,7 +31,11 @@ def api(platform):
     assert before.status_code == 200, before.text
     yield base, headers
     restored = requests.post(
-        f"{base}/import", params={"dry_run": "false"}, data=before.text.encode(), headers=headers, timeout=30
+        f"{base}/import",
+        params={"dry_run": "false", "confirmed": "true"},
+        data=before.text.encode(),
+        headers=headers,
+        timeout=30,
     )
     assert restored.status_code == 200, restored.text
     own = requests.get(f"{base}/my/requests", params={"state": "open"}, headers=headers, timeout=30).json()

@@ -12,7 +12,7 @@ from hub_ext.cluster import ClusterState, Node
 from hub_ext.database import Database
 from hub_ext.edge import unreachable
 from hub_ext.limits.store import Configured, Edit, LimitStore, Subject
-from tests.limits_api_server import Server, add_kernel, add_person
+from tests.limits_api_server import PEOPLE, Server, add_kernel, add_person
 
 
 @pytest.fixture
@@ -222,7 +222,7 @@ async def test_a_file_goes_out_and_in_again(api):
     text = await api.good("GET", "export")
     assert yaml.safe_load(text)
     same = await api.good("POST", "import?dry_run=false", text)
-    assert same == {"changes": [], "batch": None, "warnings": []}
+    assert (same["changes"], same["batch"], same["warnings"]) == ([], None, [])
     other = text.replace("64000", "32000")
     told = await api.good("POST", "import", other)
     assert (len(told["changes"]), told["batch"]) == (1, None)
@@ -291,6 +291,15 @@ async def test_administrators_of_the_hub_set_limits_with_a_token_that_has_their_
     assert refused == (403, "not-a-limits-admin")
 
 
+@pytest.mark.parametrize("name", ["(configuration)", "(end date)", "service bot"])
+async def test_a_user_with_a_strange_name_is_taken_for_nobody_else(api, monkeypatch, name):
+    monkeypatch.setitem(PEOPLE, "strange", {**PEOPLE["root"], "name": name})
+    changed = await api.good("PATCH", "users/alice", change(cores=4), caller="strange")
+    (batch,) = (await api.good("GET", "history"))["batches"]
+    assert batch["who"] == f"user {name}"
+    await api.good("POST", f"history/{changed['batch']}/undo", {})
+
+
 async def test_a_request_is_asked_granted_and_answered(api, database):
     until = datetime.now(timezone.utc) + timedelta(days=30)
     await api.good("PATCH", "default", change(memory_mb=1000, confirmed=True))
@@ -310,7 +319,79 @@ async def test_a_request_is_asked_granted_and_answered(api, database):
     assert (await api.good("GET", "requests?state=open"))["open"] == 0
 
 
+async def test_a_file_changes_only_what_was_shown(api):
+    text = "default: {memory_mb: 4000}"
+    seen = await api.good("POST", "import?merge=true", text)
+    assert seen["changes"] == ["default: memory_mb inherit → 4000 MB"]
+    await api.good("PATCH", "default", change(memory_mb=9000))
+    apply = f"import?merge=true&dry_run=false&reason=spring&plan={seen['plan']}"
+    assert await api.refused("POST", apply, text) == (409, "limits-changed")
+    assert (await api.good("GET", "default"))["own_values"]["memory_mb"]["value"] == 9000
+    # The same words once more, after somebody else's change and its undoing: they start from something else.
+    await api.good("POST", f"history/{(await api.good('GET', 'history'))['batches'][0]['batch']}/undo", {})
+    assert (await api.good("POST", "import?merge=true", text))["changes"] == seen["changes"]
+    assert await api.refused("POST", apply, text) == (409, "limits-changed")
+    again = await api.good("POST", "import?merge=true", text)
+    assert (await api.good("POST", apply.replace(seen["plan"], again["plan"]), text))["batch"]
+    newest = (await api.good("GET", "history"))["batches"][0]
+    assert newest["reason"] == "imported from a file: spring"
+    assert (await api.good("GET", f"history?batch={newest['batch']}"))["batches"] == [newest]
+    assert (await api.good("GET", "history?batch=nothing-like-it"))["batches"] == []
+
+
+async def test_one_request_can_be_looked_at_whatever_became_of_it(api):
+    await api.good("PATCH", "default", change(kernels=1))
+    asked = await api.good("POST", "my/requests", {"field": "kernels", "wanted": 3}, caller="alice", status=201)
+    assert await api.good("GET", f"requests/{asked['id']}") == asked
+    assert await api.refused("GET", f"requests/{asked['id']}", caller="alice") == (403, "not-a-limits-admin")
+    await api.good("POST", f"requests/{asked['id']}/decline", {})
+    assert (await api.good("GET", f"requests/{asked['id']}"))["state"] == "declined"
+    assert await api.refused("GET", "requests/999") == (404, "no-such-request")
+
+
+async def test_a_grant_is_thought_about_like_every_change(api):
+    await api.good("PATCH", "users/alice", change(kernels=2))
+    wish = {"field": "kernels", "wanted": 3}
+    asked = await api.good("POST", "my/requests", wish, caller="alice", status=201)
+    assert asked["revision"] == 1
+    await api.good("PATCH", "users/alice", change(kernels=20, idle_timeout=600))
+    grant = f"requests/{asked['id']}/grant"
+    assert await api.refused("POST", grant, {"revision": 1}) == (409, "limits-changed")
+    status, answer = await api.call("POST", grant, {"revision": 2})
+    assert (status, answer["code"]) == (409, "limits-need-confirmation")
+    assert answer["details"] == ["3 is less than what alice has now (20)."]
+    status, answer = await api.call("POST", grant, {"revision": 2, "value": 0})
+    assert len(answer["details"]) == 2  # and nothing can be started
+    assert await api.refused("POST", grant, {"value": "many"}) == (422, "limits-invalid")
+    assert (await api.good("GET", "users/alice"))["limits"]["kernels"]["value"] == 20
+    granted = await api.good("POST", grant, {"revision": 2, "confirmed": True})
+    assert (granted["granted"], granted["state"]) == (3, "granted")
+    assert await api.refused("POST", grant, {}) == (409, "request-decided")
+
+
+@pytest.mark.parametrize(
+    ("has", "wanted", "status"),
+    [
+        ({"kernels": 4}, {"field": "kernels", "wanted": 4}, 422),
+        ({"kernels": 4}, {"field": "kernels", "wanted": 3}, 422),
+        ({"kernels": 4}, {"field": "kernels", "wanted": 5}, 201),
+        ({"kernels": 4}, {"field": "kernels", "wanted": "unlimited"}, 201),
+        ({"kernels": "unlimited"}, {"field": "kernels", "wanted": 5}, 422),
+        ({"queues": ["a", "b"]}, {"field": "queues", "wanted": ["a"]}, 422),
+        ({"queues": ["a", "b"]}, {"field": "queues", "wanted": ["c"]}, 201),
+    ],
+)
+async def test_nobody_asks_for_less_than_they_have(api, has, wanted, status):
+    await api.good("PATCH", "users/alice", change(confirmed=True, **has))
+    code, answer = await api.call("POST", "my/requests", wanted, caller="alice")
+    assert code == status, answer
+    if status == 422:
+        assert answer["numbers"] == {"field": wanted["field"]}
+        assert "you have" in answer["text"]
+
+
 async def test_a_request_can_be_withdrawn_by_its_author_only(api):
+    await api.good("PATCH", "users/alice", change(confirmed=True, queues=["root.slow"]))
     wish = {"field": "queues", "wanted": ["root.fast"]}
     asked = await api.good("POST", "my/requests", wish, caller="alice", status=201)
     assert await api.refused("DELETE", f"my/requests/{asked['id']}", caller="lena") == (404, "no-such-request")

@@ -14,6 +14,7 @@ from .limits_requests import (
     MyHandler,
     MyRequestHandler,
     MyRequestsHandler,
+    RequestHandler,
     RequestsHandler,
 )
 from .limits_subjects import DefaultHandler, GroupHandler, GroupsHandler
@@ -39,6 +40,7 @@ ADDRESSES: dict[str, type[LimitsHandler]] = {
     "export": ExportHandler,
     "import": ImportHandler,
     "requests": RequestsHandler,
+    "requests/{number}": RequestHandler,
     "requests/{number}/grant": GrantHandler,
     "requests/{number}/decline": DeclineHandler,
     "my": MyHandler,

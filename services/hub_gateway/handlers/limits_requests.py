@@ -26,7 +26,7 @@ class MyRequestsHandler(LimitsHandler):
         errors=("too-many-requests",),
     )
     async def post(self, body: asked.Wish) -> answers.RequestModel:
-        return await self.limits.wishes.ask(self.myself, body)
+        return await self.limits.wishes.ask(self.myself, self.identity.groups, body)
 
 
 class MyRequestHandler(LimitsHandler):
@@ -41,12 +41,18 @@ class RequestsHandler(LimitsHandler):
         return await self.limits.wishes.all(query)
 
 
+class RequestHandler(LimitsHandler):
+    @operation("Give one request.", answers.RequestModel, errors=("no-such-request",))
+    async def get(self, number: int) -> answers.RequestModel:
+        return await self.limits.wishes.one(number)
+
+
 class GrantHandler(LimitsHandler):
     @operation(
         "Grant a request, or less than was asked for, perhaps until a date.",
         answers.RequestModel,
         body=asked.Grant,
-        errors=DECIDED,
+        errors=(*DECIDED, "limits-changed", "limits-need-confirmation"),
     )
     async def post(self, number: int, body: asked.Grant) -> answers.RequestModel:
         return await self.limits.wishes.grant(number, body, self.who)

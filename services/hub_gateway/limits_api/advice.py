@@ -82,3 +82,13 @@ def _over(found: Effect) -> list[str]:
     count = len(found.newly_over)
     users = "1 user" if count == 1 else f"{count} users"
     return [f"{users} would be over a limit at once ({names}): running kernels stay, new ones are refused."]
+
+
+def unconfirmed(warnings: Sequence[str]) -> PublicError:
+    """Make the refusal of a change that has not been thought about twice."""
+    return PublicError(
+        "limits-need-confirmation",
+        "Nothing was changed yet: this change has consequences.",
+        details=warnings,
+        remedy="Send it again with 'confirmed': true if it is meant so.",
+    )

@@ -197,6 +197,7 @@ class ImportAnswer(Answer):
     changes: list[str]
     batch: str | None
     warnings: list[str]
+    plan: str = Field(description="Stands for these changes and what they change: see the query's `plan`.")
 
 
 class CurrentLimit(Answer):
@@ -222,6 +223,7 @@ class RequestModel(Answer):
     granted: LimitValue | None
     until: datetime | None
     answer: str
+    revision: int = Field(description="Of the own values of the one who asks.")
 
 
 class RequestsAnswer(Answer):

@@ -57,6 +57,6 @@ def limits_api(
         reading=reading,
         changing=Changing(state, store, adviser),
         history=History(store),
-        wishes=Wishes(state, requests),
+        wishes=Wishes(state, requests, adviser),
         mine=Mine(state, reading, cluster, overhead),
     )

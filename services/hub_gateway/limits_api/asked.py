@@ -9,6 +9,7 @@ from hub_ext.limits.fields import LARGEST
 
 from .types import (
     Asked,
+    BatchIdOrEmpty,
     FieldName,
     FieldNameOrEmpty,
     Line,
@@ -16,6 +17,7 @@ from .types import (
     Name,
     Page,
     PerPage,
+    PlanDigest,
     Query,
     Reason,
     Revision,
@@ -66,6 +68,7 @@ class HistoryQuery(Query):
     name: Line = ""
     who: Line = ""
     field: FieldNameOrEmpty = ""
+    batch: BatchIdOrEmpty = Field("", description="One change alone.")
     page: Page = 1
     per_page: PerPage = 50
 
@@ -84,6 +87,10 @@ class ImportQuery(Query):
     dry_run: bool = Field(True, description="Only tell what would change.")
     merge: bool = Field(False, description="Keep the values that the file does not name.")
     confirmed: bool = Field(False, description="The warnings have been seen.")
+    plan: PlanDigest = Field(
+        "", description="What a dry run told as `plan`: if the file would change something else by now, it is refused."
+    )
+    reason: Reason = Field("", description="Stands in the history.")
 
 
 class Change(Asked):
@@ -153,6 +160,8 @@ class Grant(Asked):
     value: LooseValue = None
     until: Until = None
     answer: LongReason = ""
+    revision: Revision | None = Field(None, description="What was seen; another one by now refuses the grant.")
+    confirmed: bool = Field(False, description="The warnings have been seen.")
 
 
 class Decline(Asked):

@@ -1,6 +1,8 @@
 """What changes limits: one subject, several users at once, taking a change back, a file."""
 
 import asyncio
+import hashlib
+import json
 from collections.abc import Sequence
 
 from hub_ext.errors import PublicError
@@ -9,7 +11,7 @@ from hub_ext.limits.store import LimitStore
 from hub_ext.limits.yaml_io import describe, export_yaml, import_plan, parse_yaml
 
 from . import asked, shown
-from .advice import Adviser
+from .advice import Adviser, unconfirmed
 from .answers import BatchAnswer, ImportAnswer, SubjectChanged, UndoAnswer, UserChanged
 from .state import State
 from .table import Member, Table
@@ -68,12 +70,15 @@ class Changing:
         """Make the limits those of a file, or tell what that would change."""
         table = await self._state.table()
         plan, changes = await asyncio.to_thread(_plan, table.resolver.all, text, query.merge)
+        digest = _digest(plan, changes)
+        if query.plan not in ("", digest):
+            raise _other_plan()
         removed = [] if query.merge else _removed(plan)
         warnings = await self._warned(table, plan, removed, confirmed=query.confirmed or query.dry_run)
         batch = None
         if plan and not query.dry_run:
-            batch = await self._store.apply(plan, who=who, reason="imported from a file")
-        return ImportAnswer(changes=changes, batch=batch, warnings=warnings)
+            batch = await self._store.apply(plan, who=who, reason=_why(query.reason))
+        return ImportAnswer(changes=changes, batch=batch, warnings=warnings, plan=digest)
 
     async def _warned(
         self, table: Table, edits: Sequence[Edit], known: Sequence[str] = (), *, confirmed: bool
@@ -88,12 +93,7 @@ class Changing:
         _, found = await self._adviser.look(table, edits)
         warnings = [*known, *found]
         if warnings and not confirmed:
-            raise PublicError(
-                "limits-need-confirmation",
-                "Nothing was changed yet: this change has consequences.",
-                details=warnings,
-                remedy="Send it again with 'confirmed': true if it is meant so.",
-            )
+            raise unconfirmed(warnings)
         return warnings
 
 
@@ -105,6 +105,24 @@ def _is_outdated(table: Table, subject: Subject, revision: int | None) -> bool:
 def _plan(limits: AllLimits, text: str, merge: bool) -> tuple[list[Edit], list[str]]:
     plan = import_plan(limits, parse_yaml(text, merge=merge), merge=merge)
     return plan, describe(plan)
+
+
+def _digest(plan: Sequence[Edit], changes: Sequence[str]) -> str:
+    """Return what stands for a plan: its changes and what they start from."""
+    revisions = sorted({(str(edit.subject), edit.revision) for edit in plan})
+    return hashlib.sha256(json.dumps([changes, revisions]).encode()).hexdigest()
+
+
+def _other_plan() -> PublicError:
+    return PublicError(
+        "limits-changed",
+        "Nothing was changed: limits have changed meanwhile, and the file would change something else than you saw.",
+        remedy="Look at what it would change now, then apply it.",
+    )
+
+
+def _why(reason: str) -> str:
+    return f"imported from a file: {reason}"[:500] if reason else "imported from a file"
 
 
 def _removed(plan: Sequence[Edit]) -> list[str]:

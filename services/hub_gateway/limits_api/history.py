@@ -19,6 +19,7 @@ class History:
             name=query.name,
             who=query.who,
             field=query.field,
+            batch=query.batch,
             page=query.page,
             per_page=query.per_page,
         )
