@@ -103,11 +103,24 @@ class Culler:
             return
         if step.deed == "stop":
             async with self._places:
-                await self._lifecycle.stop(kernel, step.reason)
-            CULLED.labels(limit=step.field).inc()
+                await self._stop(kernel.id)
         elif await self._registry.give_notice(kernel.id, kernel.stop_at, step.at, step.reason):
             told = f"{step.at:%H:%M:%S} UTC: {step.reason}" if step.at is not None else "not any more"
             log.info("Kernel=%s user=%s will be stopped %s", kernel.id, kernel.owner, told)
+
+    async def _stop(self, kernel_id: str) -> None:
+        """Stop a kernel if that is still right: others came first, and it may work by now."""
+        kernel = await self._registry.get(kernel_id)
+        if kernel is None or kernel.state != RUNNING:
+            return
+        limits = await self._limits.of(kernel.owner)
+        activity = activity_of(await self._upstream.kernel(kernel_id))
+        step = next_step(_watched(kernel, activity), limits, datetime.now(timezone.utc), self._notice)
+        if step is None or step.deed != "stop":
+            log.info("Kernel=%s user=%s is not stopped: it is in use again.", kernel.id, kernel.owner)
+            return
+        await self._lifecycle.stop(kernel, step.reason)
+        CULLED.labels(limit=step.field).inc()
 
 
 def _has_limits(limits: Limits, kernel: Kernel) -> bool:
