@@ -2,13 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from .fields import Value, checked
 from .history import HistoryLine
-from .model import Edit, OwnValue, Subject
+from .model import DEFAULT, Edit, OwnValue, Subject
 from .rows import Stored
 
 NOTHING = OwnValue(None)
+#: Under this name the history has which of several groups' values counts; otherwise it is the most generous.
+OF_SEVERAL_GROUPS = "of_several_groups"
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,34 @@ def planned(edits: Sequence[Edit], current: Stored) -> Plan:
                     lines.append(_line(edit.subject, name, before, after))
                 values[key] = before = after
     return Plan({key: own for key, own in values.items() if own != _stored(current, key)}, lines)
+
+
+def configured_lines(before: Any, after: Any) -> list[HistoryLine]:
+    """Return a line for each value that the Hub's configuration, as it is stored, gives differently now."""
+    old, new = _configured_values(before), _configured_values(after)
+    return [
+        HistoryLine(subject, name, old.get((subject, name)), new.get((subject, name)))
+        for subject, name in sorted(old.keys() | new.keys())
+        if old.get((subject, name)) != new.get((subject, name))
+    ]
+
+
+def _configured_values(stored: Any) -> dict[tuple[Subject, str], Value]:
+    if not isinstance(stored, dict):
+        return {}
+    of_whom = {
+        DEFAULT: {**(stored.get("default") or {})},
+        **{Subject("group", name): values for name, values in (stored.get("groups") or {}).items()},
+        **{Subject("user", name): values for name, values in (stored.get("users") or {}).items()},
+    }
+    if stored.get("most_restrictive_group"):
+        of_whom[DEFAULT][OF_SEVERAL_GROUPS] = ("the most restrictive",)
+    return {
+        (subject, name): tuple(value) if isinstance(value, list) else value
+        for subject, values in of_whom.items()
+        for name, value in values.items()
+        if value is not None
+    }
 
 
 def _steps(edit: Edit, name: str, value: Value, before: OwnValue) -> list[OwnValue]:

@@ -18,6 +18,10 @@ from .rows import chunks
 
 #: Who ends a value whose time is over.
 END_DATE = "(end date)"
+#: Who changes what the Hub's configuration gives.
+CONFIGURATION = "(configuration)"
+#: No person can be written down under these, see `store.check_who`.
+NOBODY = (END_DATE, CONFIGURATION)
 #: Lines of one batch that are shown with it; an import may have thousands.
 LINES_SHOWN = 500
 
@@ -118,7 +122,7 @@ async def last_lines(session: AsyncSession, subject: Subject, batches: int) -> l
     """Return what the last `batches` edits changed of one subject, newest first."""
     query = (
         select(LimitChange)
-        .where(LimitChange.scope == subject.scope, LimitChange.name == subject.name, LimitChange.who != END_DATE)
+        .where(LimitChange.scope == subject.scope, LimitChange.name == subject.name, LimitChange.who.not_in(NOBODY))
         .order_by(desc(LimitChange.id))
         .limit(20)
     )
@@ -173,6 +177,7 @@ async def _values_under(session: AsyncSession, lines: Sequence[HistoryLine]) -> 
                 LimitChange.name == line.subject.name,
                 LimitChange.field == line.field,
                 LimitChange.id < line.id,
+                LimitChange.who != CONFIGURATION,
                 LimitChange.before_until.is_(None),
             )
             .order_by(desc(LimitChange.id))

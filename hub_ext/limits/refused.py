@@ -46,6 +46,14 @@ def nothing_left(batch: str) -> PublicError:
     )
 
 
+def configured_elsewhere(batch: str) -> PublicError:
+    return PublicError(
+        "limits-changed",
+        f"Change {batch} was made in the Hub's configuration file: that can't be taken back here.",
+        remedy="Change the file and restart the Hub, or set another value over it.",
+    )
+
+
 def _told(line: HistoryLine) -> str:
     at = f" at {write_time(line.at)}" if line.at else ""
     before, after = (write_value(line.field, value) for value in (line.before, line.after))

@@ -8,13 +8,25 @@ from datetime import datetime, timezone
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ..database import Database, Setting
-from .checks import NAME_LENGTH, check_edits, check_text
-from .history import END_DATE, HistoryBatch, HistoryLine, HistoryPage, as_now, inverse, lines_of, net, read_page
+from .checks import NAME_LENGTH, check_edits, check_text, invalid
+from .history import (
+    CONFIGURATION,
+    END_DATE,
+    NOBODY,
+    HistoryBatch,
+    HistoryLine,
+    HistoryPage,
+    as_now,
+    inverse,
+    lines_of,
+    net,
+    read_page,
+)
 from .model import DEFAULT, AllLimits, Configured, Edit, OwnValue, Scope, Subject, SubjectLimits, in_force
-from .refused import no_such_change, nothing_left, value_changed
+from .refused import configured_elsewhere, no_such_change, nothing_left, value_changed
 from .resolve import ResolvedLimit
 from .rows import CONFIGURED, ended_values, read_configured, revisions_of, unreadable, values_of
-from .writing import apply_edits, end_values
+from .writing import apply_edits, end_values, note_configured
 
 __all__ = [
     "DEFAULT",
@@ -40,6 +52,19 @@ LAST_PAGE = 1_000_000
 def utc_now() -> datetime:
     """Return the time."""
     return datetime.now(timezone.utc)
+
+
+def check_who(who: str) -> None:
+    """Refuse a name that can't be kept, or that stands for nobody.
+
+    Raises
+    ------
+    PublicError
+        ``limits-invalid``
+    """
+    check_text("name", who, NAME_LENGTH)
+    if who in NOBODY:
+        raise invalid(f"The history needs another name than {who}, which is nobody's.", field="name")
 
 
 class LimitStore:
@@ -69,10 +94,14 @@ class LimitStore:
         wanted = {"key": CONFIGURED, "value": asdict(configured)}
         async with self._database.transaction(lock=LOCK) as session:
             setting = await session.get(Setting, CONFIGURED)
+            before = setting.value if setting is not None else {}
+            if before == wanted["value"]:
+                return
             if setting is None:
                 session.add(Setting(**wanted))
-            elif setting.value != wanted["value"]:
+            else:
                 setting.value = wanted["value"]
+            await note_configured(session, before, wanted["value"], self._now())
 
     async def everything(self) -> AllLimits:
         """Return all limits, as of one moment."""
@@ -151,7 +180,7 @@ class LimitStore:
             ``limits-changed`` when an editor saw something older; ``limits-invalid``, naming the field.
         """
         check_edits(edits, self._now())
-        check_text("name", who, NAME_LENGTH)
+        check_who(who)
         check_text("reason", reason)
         async with self._writing(session) as writing:
             return await apply_edits(writing, edits, self._now(), who=who, reason=reason, undoes=undoes)
@@ -186,7 +215,7 @@ class LimitStore:
         PublicError
             ``no-such-change``; ``limits-changed`` when a value is no longer what that batch made it.
         """
-        check_text("name", who, NAME_LENGTH)
+        check_who(who)
         check_text("reason", reason)
         async with self._writing(None) as session:
             lines = net(await lines_of(session, batch))
@@ -194,6 +223,8 @@ class LimitStore:
                 raise no_such_change(batch)
             if lines[0].who == END_DATE:
                 raise nothing_left(batch)
+            if lines[0].who == CONFIGURATION:
+                raise configured_elsewhere(batch)
             subjects = {line.subject for line in lines}
             await end_values(session, await values_of(session, subjects), self._now())
             current = await values_of(session, subjects)

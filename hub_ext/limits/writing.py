@@ -1,16 +1,20 @@
 """Writes changes of limits with their lines in the history, inside a transaction that holds the lock of limits."""
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from .changes import planned
-from .history import END_DATE, HistoryLine, add_lines, last_lines
+from .changes import configured_lines, planned
+from .history import CONFIGURATION, END_DATE, HistoryLine, add_lines, last_lines
 from .model import Edit
 from .refused import changed_meanwhile
 from .rows import Stored, revisions_of, values_of, write_revisions, write_values
+
+#: Lines that are kept of one change of the Hub's configuration.
+CONFIGURED_LINES = 500
 
 
 async def apply_edits(
@@ -53,6 +57,17 @@ async def end_values(session: AsyncSession, stored: Stored, now: datetime) -> in
     await write_values(session, values)
     await add_lines(session, lines, batch=secrets.token_hex(8), at=now, who=END_DATE)
     return len(lines)
+
+
+async def note_configured(
+    session: AsyncSession, before: Mapping[str, Any], after: Mapping[str, Any], now: datetime
+) -> None:
+    """Write down that the Hub's configuration gives something else than before."""
+    lines = configured_lines(before, after)
+    left_off = len(lines) - CONFIGURED_LINES
+    reason = "the Hub's configuration" + (f", with {left_off} more values" if left_off > 0 else "")
+    batch = secrets.token_hex(8)
+    await add_lines(session, lines[:CONFIGURED_LINES], batch=batch, at=now, who=CONFIGURATION, reason=reason)
 
 
 async def _check_revision(session: AsyncSession, edit: Edit, current: int) -> None:

@@ -46,6 +46,49 @@ async def lines(store, **filters):
     return [(line.field, line.before, line.after) for batch in page.batches for line in batch.lines]
 
 
+async def test_what_the_hubs_configuration_changes_is_in_the_history_and_is_undone_there(store):
+    first = Configured(default={"kernels": 3, "queues": ["a"]}, groups={"analytics": {"cores": 4}})
+    await store.configure(first)
+    await store.configure(first)
+    await store.configure(Configured(default={"kernels": 5, "queues": ("a",)}, most_restrictive_group=True))
+    newest, oldest = (await store.history()).batches
+    assert {newest.who, oldest.who} == {"(configuration)"}
+    assert len(oldest.lines) == 3
+    assert [(str(line.subject), line.field, line.before, line.after) for line in newest.lines] == [
+        ("default", "kernels", 3, 5),
+        ("default", "of_several_groups", None, ("the most restrictive",)),
+        ("group analytics", "cores", 4, None),
+    ]
+    with pytest.raises(PublicError, match="configuration file") as refused:
+        await store.undo(newest.batch, who="root")
+    assert refused.value.code == "limits-changed"
+
+
+async def test_of_a_very_long_configuration_a_part_is_in_the_history(store):
+    await store.configure(Configured(users={f"u{number}": {"kernels": 1} for number in range(600)}))
+    (batch,) = (await store.history()).batches
+    assert (len(batch.lines) + batch.left_off, batch.reason) == (500, "the Hub's configuration, with 100 more values")
+
+
+async def test_lines_of_the_configuration_are_not_what_a_value_was_before(store, clock):
+    await put(store, ALICE, kernels=2)
+    await put(store, ALICE, until=NOON + HOUR, kernels=9)
+    await store.configure(Configured(users={"alice": {"kernels": 7}}))
+    undone = await put(store, ALICE, kernels=1)
+    clock.time += 2 * HOUR
+    await store.undo(undone, who="root")
+    assert await kernels(store) == (2, "user")
+
+
+@pytest.mark.parametrize("name", ["(end date)", "(configuration)"])
+async def test_nobody_is_written_down_as_what_changes_limits_by_itself(store, name):
+    batch = await put(store, ALICE, kernels=1)
+    for work in (put(store, ALICE, kernels=2, who=name), store.undo(batch, who=name)):
+        with pytest.raises(PublicError) as refused:
+            await work
+        assert refused.value.code == "limits-invalid"
+
+
 async def test_a_value_of_a_user_counts_before_the_groups_and_the_default(store):
     assert await kernels(store) == (UNLIMITED, "default")
     await put(store, DEFAULT, kernels=1)

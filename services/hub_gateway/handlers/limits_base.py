@@ -65,7 +65,11 @@ class LimitsHandler(GatewayHandler):
     @property
     def who(self) -> str:
         """The caller's name for the history."""
-        return self.identity.name if self.identity.is_user else f"service {self.identity.name}"
+        name = self.identity.name
+        if not self.identity.is_user:
+            return f"service {name}"
+        # No user is taken for a service, or for what changes limits by itself.
+        return f"user {name}" if name.startswith(("(", "service ", "user ")) else name
 
     @property
     def myself(self) -> str:
