@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import uuid
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +14,7 @@ from hub_ext.database import Kernel
 from hub_ext.edge import EdgeClient
 from hub_ext.errors import PublicError
 from hub_ext.kernels import KernelDefinition
-from hub_ext.limits.admission import RESTARTING, Admission, Starter
+from hub_ext.limits.admission import ENDING, RESTARTING, STARTING, Admission, Starter
 from hub_ext.limits.ask import Ask
 from hub_ext.limits.decide import physical_refusal
 from hub_ext.limits.people import People
@@ -28,7 +29,7 @@ from .environment import upstream_body
 from .failures import no_such_kernel
 from .leases import Leases, Work
 from .limits_view import LimitsView
-from .models import described, ended_model
+from .models import described, ended_model, starting_model
 from .people_notes import PeopleNotes
 from .registry import Registry, by_id
 from .upstream import EnterpriseGateway
@@ -208,20 +209,30 @@ class Lifecycle:
         return kernel
 
     async def kernels(self, owner: str | None) -> list[dict[str, Any]]:
-        """Return the models of `owner`'s kernels, or of everyone's."""
-        own = by_id(await self._registry.alive(owner))
+        """Return the models of `owner`'s kernels, or of everyone's; also of those that wait for room in YARN."""
+        own = by_id([kernel for kernel in await self._registry.alive(owner) if kernel.state != ENDING])
         if not own:
             return []
-        models = [model for model in await self._upstream.kernels() if model.get("id") in own]
+        models = {str(model.get("id")): model for model in await self._upstream.kernels()}
+        models |= {kernel.id: starting_model(kernel) for kernel in own.values() if _only_here(kernel, models)}
         limits = await self._limits.of_all({kernel.owner for kernel in own.values()})
-        return [described(model, own[model["id"]], limits[own[model["id"]].owner]) for model in models]
+        return [
+            described(models[kernel.id], kernel, limits[kernel.owner]) for kernel in own.values() if kernel.id in models
+        ]
 
     async def ended(self, owner: str) -> list[dict[str, Any]]:
         """Return what became of the kernels of `owner` that ended not long ago, the last one first."""
         return [ended_model(kernel) for kernel in await self._registry.ended(owner)]
 
     async def get(self, kernel: Kernel) -> dict[str, Any]:
-        return described(await self._upstream.kernel(kernel.id), kernel, await self._limits.of(kernel.owner))
+        """Return a kernel's model."""
+        try:
+            model = await self._upstream.kernel(kernel.id)
+        except PublicError as error:
+            if error.code != "no-such-kernel" or kernel.state != STARTING:
+                raise
+            model = starting_model(kernel)
+        return described(model, kernel, await self._limits.of(kernel.owner))
 
     async def interrupt(self, kernel: Kernel) -> None:
         await self._upstream.interrupt(kernel.id)
@@ -275,6 +286,11 @@ class Lifecycle:
     async def stop(self, kernel: Kernel, reason: str) -> None:
         """End a kernel; see `Ends.stop`."""
         await self.ends.stop(kernel, reason)
+
+
+def _only_here(kernel: Kernel, models: Collection[str]) -> bool:
+    """Say whether Enterprise Gateway still launches a kernel: it does not list it before it runs."""
+    return kernel.state == STARTING and kernel.id not in models
 
 
 def _outcome(error: Exception) -> str:

@@ -31,6 +31,21 @@ def described(model: dict[str, Any], kernel: Kernel, limits: Mapping[str, Resolv
     }
 
 
+def starting_model(kernel: Kernel) -> dict[str, Any]:
+    """Return the model of a kernel that is being launched, as Enterprise Gateway will give it.
+
+    Jupyter's own server leaves out the kernels of this list that it does not know, and it learns of one when the start
+    is answered.
+    """
+    return {
+        "id": kernel.id,
+        "name": kernel.kernelspec,
+        "execution_state": "starting",
+        "connections": 0,
+        "last_activity": kernel.started_at.isoformat(),
+    }
+
+
 def ended_model(kernel: Kernel) -> dict[str, Any]:
     """Return what its owner sees of a kernel that has ended."""
     return {
