@@ -9,8 +9,11 @@ from urllib.parse import quote, urlencode
 from pydantic import BaseModel, ValidationError
 from tornado.httpclient import HTTPResponse
 
+from hub_ext.errors import PublicError
+
 from .gateway import GatewayClient, check, unreachable
 from .limits_models import (
+    Batch,
     EndedKernel,
     FilePlan,
     History,
@@ -102,6 +105,15 @@ class LimitsClient:
         """Return a page of changes."""
         return read(History, await self._get("history", token, query))
 
+    async def batch(self, token: str, batch: str) -> Batch:
+        """Return one change."""
+        history = await self.history(token, {"batch": batch})
+        if not history.batches:
+            raise PublicError(
+                "no-such-change", "There is no such change.", remedy="The history lists all changes.", status=404
+            )
+        return history.batches[0]
+
     async def undo(self, token: str, batch: str, reason: str) -> None:
         """Take a batch of changes back."""
         await self._send("POST", f"history/{quote(batch, safe='')}/undo", token, {"reason": reason})
@@ -109,6 +121,10 @@ class LimitsClient:
     async def requests(self, token: str, query: Mapping[str, Any]) -> LimitRequests:
         """Return a page of everyone's requests."""
         return read(LimitRequests, await self._get("requests", token, query))
+
+    async def request(self, token: str, number: int) -> LimitRequest:
+        """Return one request, whatever became of it."""
+        return read(LimitRequest, await self._get(f"requests/{number}", token))
 
     async def decide(self, token: str, number: int, decision: str, body: Mapping[str, Any]) -> None:
         """Grant or decline a request (`decision` is ``grant`` or ``decline``)."""
@@ -122,14 +138,17 @@ class LimitsClient:
 
     async def plan(self, token: str, text: bytes, *, merge: bool) -> FilePlan:
         """Return what importing YAML would change; nothing is changed."""
-        return await self._import(token, text, dry_run=True, merge=merge, confirmed=False)
+        return await self._import(token, text, dry_run="true", merge=_flag(merge))
 
-    async def load(self, token: str, text: bytes, *, merge: bool) -> FilePlan:
-        """Import YAML whose plan has been seen, warnings and all; return what was changed."""
-        return await self._import(token, text, dry_run=False, merge=merge, confirmed=True)
+    async def load(
+        self, token: str, text: bytes, *, merge: bool, plan: str, confirmed: bool, reason: str = ""
+    ) -> FilePlan:
+        """Import YAML if it changes what `plan` stands for; return what was changed."""
+        how = {"merge": _flag(merge), "confirmed": _flag(confirmed), "plan": plan, "reason": reason}
+        return await self._import(token, text, dry_run="false", **how)
 
-    async def _import(self, token: str, text: bytes, **how: bool) -> FilePlan:
-        query = urlencode({name: str(value).lower() for name, value in how.items()})
+    async def _import(self, token: str, text: bytes, **how: str) -> FilePlan:
+        query = urlencode(how)
         address = f"/limits/import?{query}"
         response = await self._gateway.call(
             "POST", address, token, body=text, content_type="application/yaml", timeout=FILE_TIMEOUT
@@ -151,6 +170,10 @@ def read(model: type[M], body: Any) -> M:
         return model.model_validate(body)
     except ValidationError as error:
         raise unreachable() from error
+
+
+def _flag(value: bool) -> str:
+    return "true" if value else "false"
 
 
 def _json(response: HTTPResponse) -> Any:

@@ -139,6 +139,8 @@ class FilePlan(Plain):
 
     changes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    #: Stands for these changes: sent back, nothing else is applied.
+    plan: str = ""
 
 
 class LimitRequest(Plain):
@@ -157,6 +159,8 @@ class LimitRequest(Plain):
     granted: Value = None
     until: datetime | None = None
     answer: str | None = None
+    #: Of the own values of the one who asks.
+    revision: int | None = None
 
 
 class LimitRequests(Plain):

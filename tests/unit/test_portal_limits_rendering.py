@@ -25,7 +25,7 @@ from hub_portal.limits_models import (
 from hub_portal.models import RunningKernel
 from hub_portal.rendering import make_environment
 from hub_portal.views.limits import LABELS
-from hub_portal.views.limits_form import Editor, blank_groups, field_groups
+from hub_portal.views.limits_form import Editor, blank_groups, field_groups, warnings_digest
 from hub_portal.views.limits_table import Query, heads, person_row, person_rows, shown_words, subject_row
 from hub_portal.views.limits_typed import read_form
 from hub_portal.views.limits_words import batch_view, request_view
@@ -125,10 +125,13 @@ PAGES = {
         "decision": "grant",
         "typed": {"value_text": NASTY, "value_error": NASTY},
         "refusal": REFUSED,
+        "warnings": (NASTY,),
+        "seen": "0123",
     },
     "limits_import.html": {
         "text": f"</textarea>{NASTY}",
-        "plan": FilePlan(changes=(NASTY,), warnings=(NASTY,)),
+        "plan": FilePlan(changes=(NASTY,), warnings=(NASTY,), plan=NASTY),
+        "reason": NASTY,
         "merge": True,
         "refusal": REFUSED,
     },
@@ -227,8 +230,21 @@ def test_the_bar_leads_to_user_limits_only_with_the_right(environment):
 
 def test_without_refusal_there_is_no_empty_box(environment):
     for name in ("limits_ask.html", "limits_undo.html", "limits_decide.html", "limits_import.html"):
-        html = rendered(environment, name, refusal=None)
+        html = rendered(environment, name, refusal=None, warnings=())
         assert 'role="alert"' not in html, name
+
+
+def test_what_confirms_warnings_stands_for_them_alone(environment):
+    digest = warnings_digest((NASTY,))
+    assert f'value="{digest}"' in rendered(environment, "limits_group.html")
+    html = rendered(environment, "limits_decide.html")
+    assert re.search(r'name="confirmed"\s+value="0123">Grant anyway', html)
+    assert "Grant anyway" not in rendered(environment, "limits_decide.html", warnings=())
+
+
+def test_pasted_text_keeps_its_first_empty_line(environment):
+    # The first line break inside a textarea is none.
+    assert ">\n\n  default:" in rendered(environment, "limits_import.html", text="\n  default: {}")
 
 
 def test_a_conflict_offers_mine_and_theirs(environment):

@@ -2,13 +2,12 @@
 
 from hub_ext.errors import PublicError
 
-from ..limits_models import Batch, History
+from ..limits_models import History
 from ..views.limits import LABELS
 from ..views.limits_words import batch_view
 from .limits_base import LimitsAdminHandler
 
 PER_PAGE = 50
-MOST_LOOKED_AT = 200
 SCOPES = ("user", "group", "default")
 
 
@@ -55,19 +54,14 @@ class UndoPage(LimitsAdminHandler):
         self.done("The change was undone.", "admin/limits/history")
 
     async def ask(self, batch: str, refusal: PublicError | None = None, reason: str = "") -> None:
-        found = await self.find(batch)
+        found = await self.services.limits.batch(self.token, batch)
         self.show(
             "portal/limits_undo.html",
             batch=batch,
-            change=batch_view(found, self.now()) if found else None,
+            change=batch_view(found, self.now()),
             refusal=refusal,
             reason=reason,
         )
-
-    async def find(self, batch: str) -> Batch | None:
-        """Return a change among the newest; an older one is undone without being shown once more."""
-        history = await self.services.limits.history(self.token, {"per_page": MOST_LOOKED_AT})
-        return next((one for one in history.batches if one.batch == batch), None)
 
 
 def page_of(text: str) -> int:

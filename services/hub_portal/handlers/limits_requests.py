@@ -1,20 +1,21 @@
 """People's requests for more, and deciding about them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from hub_ext.errors import PublicError
+from hub_ext.limits.fields import FIELDS
 
 from ..limits_models import LimitRequest, LimitRequests, PersonLimits, Value
-from ..views.limits_typed import read_until, read_values
+from ..views.limits_form import warnings_digest
+from ..views.limits_typed import field_error, read_revision, read_until, read_values
 from ..views.limits_words import request_view
 from .base import gathered
-from .limits_base import LimitsAdminHandler
+from .limits_base import LimitsAdminHandler, confirmed, warnings_of
 from .limits_history import page_of
 
 PER_PAGE = 50
-MOST_LOOKED_AT = 200
 STATES = {"open": "open", "all": ""}
 
 
@@ -59,6 +60,9 @@ class Decision:
     until: datetime | None = None
     value_error: str = ""
     until_error: str = ""
+    revision: int | None = None
+    #: Which warnings were answered with "anyway": their digest.
+    seen: str = ""
 
 
 def read_decision(field: str, form: dict[str, str], now: datetime) -> Decision:
@@ -81,6 +85,8 @@ def read_decision(field: str, form: dict[str, str], now: datetime) -> Decision:
         until=until,
         value_error=errors.get(field, ""),
         until_error=until_error,
+        revision=read_revision(form.get("revision", "")),
+        seen=form.get("confirmed", "")[:100],
     )
 
 
@@ -98,17 +104,42 @@ class DecidePage(LimitsAdminHandler):
             return
         body: dict[str, Any] = {"answer": typed.answer}
         if decision == "grant":
-            body |= {"value": typed.value, "until": typed.until}
+            body |= {"value": typed.value, "until": typed.until, "revision": typed.revision}
         try:
-            await self.services.limits.decide(self.token, found.id, decision, body)
+            await self.send(found.id, decision, body, typed.seen)
         except PublicError as error:
-            self.show_form(found, decision, typed, error)
+            await self.refused(found, decision, typed, error)
             return
         word = "granted" if decision == "grant" else "declined"
         self.done(f"The request of {found.user} was {word}.", "admin/limits/requests")
 
+    async def send(self, number: int, decision: str, body: dict[str, Any], seen: str) -> None:
+        limits = self.services.limits
+        if decision == "grant":
+            await confirmed(lambda sure: limits.decide(self.token, number, decision, {**body, "confirmed": sure}), seen)
+        else:
+            await limits.decide(self.token, number, decision, body)
+
+    async def refused(self, found: LimitRequest, decision: str, typed: Decision, error: PublicError) -> None:
+        """Show the form again with why nothing was decided."""
+        beside = field_error(error, FIELDS)
+        if beside is not None:
+            self.show_form(found, decision, replace(typed, value_error=beside[1]))
+        elif error.code == "limits-need-confirmation":
+            self.show_form(found, decision, typed, warnings=warnings_of(error))
+        elif error.code == "limits-changed":
+            # With the values as they are now, so that the same button decides about those.
+            self.show_form(await self.find(found.id), decision, typed, error)
+        else:
+            self.show_form(found, decision, typed, error)
+
     def show_form(
-        self, found: LimitRequest, decision: str, typed: Decision | None, refusal: PublicError | None = None
+        self,
+        found: LimitRequest,
+        decision: str,
+        typed: Decision | None,
+        refusal: PublicError | None = None,
+        warnings: tuple[str, ...] = (),
     ) -> None:
         view = request_view(found, self.now())
         self.show(
@@ -117,17 +148,20 @@ class DecidePage(LimitsAdminHandler):
             decision=decision,
             typed=typed or Decision(value_text=view.wanted_text),
             refusal=refusal,
+            revision=found.revision,
+            warnings=warnings,
+            seen=warnings_digest(warnings),
         )
 
     async def find(self, number: int) -> LimitRequest:
         """Return an open request."""
-        listed = await self.services.limits.requests(self.token, {"state": "open", "per_page": MOST_LOOKED_AT})
-        for one in listed.requests:
-            if one.id == number:
-                return one
-        raise PublicError(
-            "no-such-request",
-            "There is no such open request: it was decided or taken back.",
-            remedy="See all requests for what became of it.",
-            status=404,
-        )
+        found = await self.services.limits.request(self.token, number)
+        if found.state != "open":
+            by = f" by {found.decided_by}" if found.decided_by else ""
+            raise PublicError(
+                "request-decided",
+                f"This request was already {found.state}{by}.",
+                remedy="See all requests for what became of it.",
+                status=409,
+            )
+        return found

@@ -142,7 +142,6 @@ def read_form(arguments: Mapping[str, str], now: datetime) -> Typed:
     values, errors = read_values(choices, texts)
     until_text = arguments.get("until", "").strip()[:20]
     until, until_error = read_until(until_text, now)
-    revision = arguments.get("revision", "")
     return Typed(
         choices=choices,
         texts=texts,
@@ -153,9 +152,14 @@ def read_form(arguments: Mapping[str, str], now: datetime) -> Typed:
         until=until,
         until_error=until_error,
         reason=arguments.get("reason", "").strip()[:MAXIMUM_REASON],
-        revision=int(revision) if revision.isascii() and revision.isdigit() and len(revision) < 18 else None,
+        revision=read_revision(arguments.get("revision", "")),
         seen=arguments.get("confirmed", "")[:100],
     )
+
+
+def read_revision(text: str) -> int | None:
+    """Read which state of the values a form was made of."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 18 else None
 
 
 def read_values(choices: Mapping[str, str], texts: Mapping[str, str]) -> tuple[dict[str, Value], dict[str, str]]:
