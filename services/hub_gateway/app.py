@@ -8,7 +8,6 @@ from traitlets import Dict, Float, Int, List, TraitError, Unicode, default, vali
 
 import hub_ext
 from hub_ext.configured_limits import VARIABLE
-from hub_ext.database import Database
 from hub_ext.database.owner import claim
 from hub_ext.edge import EdgeClient
 from hub_ext.errors import PublicError
@@ -21,6 +20,7 @@ from hub_ext.web.health import Check, HealthHandler, MetricsHandler
 from hub_ext.web.service import Service
 
 from .caretaker import Caretaker, Chore, every
+from .checks import opened
 from .chores import Pace, chores
 from .cluster_view import ClusterView
 from .configured import configured, from_environment
@@ -134,15 +134,10 @@ class HubGateway(Service):
         """,
     ).tag(config=True)
     spark_overhead_factor = Float(
-        OVERHEAD_FACTOR,
-        help="""
-        Memory beside each heap as a share of it, where a kernel's definition does not say it. It is counted, and
-        Spark is told the number; for hand-written kernelspecs it has to be what the site's Spark takes.
-        """,
+        OVERHEAD_FACTOR, help="Share of each heap that is counted and asked for beside it, where a kernel says nothing."
     ).tag(config=True)
     spark_minimum_overhead_mb = Int(
-        MINIMUM_OVERHEAD_MB,
-        help="The least memory beside each heap (MiB), where a kernel's definition does not say it.",
+        MINIMUM_OVERHEAD_MB, help="The least memory beside each heap (MiB), where a kernel says nothing."
     ).tag(config=True)
     cull_notice = Float(
         600.0,
@@ -179,7 +174,7 @@ class HubGateway(Service):
     def initialize(self, argv: Any = None) -> None:
         super().initialize(argv)
         self.hub_auth = HubAuth.instance(cache_max_age=self.token_cache_seconds)
-        self.database = Database(self.database_url)
+        self.database = opened(self.database_url)
         self.registry = Registry(self.database)
         self.store = LimitStore(self.database)
         self.requests = RequestStore(self.database, self.store)
