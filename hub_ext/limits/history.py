@@ -22,8 +22,8 @@ END_DATE = "(end date)"
 CONFIGURATION = "(configuration)"
 #: No person can be written down under these, see `store.check_who`.
 NOBODY = (END_DATE, CONFIGURATION)
-#: Lines of one batch that are shown with it; an import may have thousands.
-LINES_SHOWN = 500
+#: Lines that a batch is shown with among others, and alone; an import may have thousands.
+LINES_SHOWN, LINES_ALONE = 20, 10_000
 
 
 @dataclass(frozen=True)
@@ -104,11 +104,13 @@ async def read_page(session: AsyncSession, wanted: Mapping[str, str], *, page: i
     query = select(LimitChange.batch, newest, func.count()).where(condition).group_by(LimitChange.batch)
     found = (await session.execute(query.order_by(desc("newest")).limit(per_page).offset((page - 1) * per_page))).all()
     undone = await _undone(session, [batch for batch, _, _ in found])
-    batches = []
-    for batch, _, count in found:
-        rows = await _rows(session, and_(condition, LimitChange.batch == batch), LINES_SHOWN)
-        batches.append(_batch(rows, batch in undone, count))
-    return HistoryPage(tuple(batches), total or 0, page, per_page)
+    rows = await _first_rows(
+        session,
+        and_(condition, LimitChange.batch.in_([batch for batch, _, _ in found])),
+        LINES_ALONE if wanted.get("batch") else LINES_SHOWN,
+    )
+    batches = tuple(_batch(rows[batch], batch in undone, count) for batch, _, count in found)
+    return HistoryPage(batches, total or 0, page, per_page)
 
 
 async def lines_of(session: AsyncSession, batch: str) -> list[HistoryLine]:
@@ -209,11 +211,21 @@ def _is_undone(batch: str, undoers: Mapping[str, Collection[str]]) -> bool:
     return any(not _is_undone(one, undoers) for one in undoers.get(batch, ()))
 
 
-async def _rows(
-    session: AsyncSession, condition: ColumnElement[bool], at_most: int | None = None
-) -> Sequence[LimitChange]:
-    query = select(LimitChange).where(condition).order_by(LimitChange.id).limit(at_most)
-    return (await session.scalars(query)).all()
+async def _rows(session: AsyncSession, condition: ColumnElement[bool]) -> Sequence[LimitChange]:
+    return (await session.scalars(select(LimitChange).where(condition).order_by(LimitChange.id))).all()
+
+
+async def _first_rows(
+    session: AsyncSession, condition: ColumnElement[bool], of_each: int
+) -> dict[str, list[LimitChange]]:
+    """Return the first rows of each batch."""
+    place = func.row_number().over(partition_by=LimitChange.batch, order_by=LimitChange.id).label("place")
+    numbered = select(LimitChange.id, place).where(condition).subquery()
+    first = select(numbered.c.id).where(numbered.c.place <= of_each)
+    found: dict[str, list[LimitChange]] = defaultdict(list)
+    for row in await _rows(session, LimitChange.id.in_(first)):
+        found[row.batch].append(row)
+    return found
 
 
 def _batch(rows: Sequence[LimitChange], undone: bool, count: int) -> HistoryBatch:

@@ -300,6 +300,20 @@ async def test_a_user_with_a_strange_name_is_taken_for_nobody_else(api, monkeypa
     await api.good("POST", f"history/{changed['batch']}/undo", {})
 
 
+async def test_a_list_has_the_first_lines_of_each_change_and_one_change_all_of_them(api, store):
+    names = [f"u{number:03d}" for number in range(30)]
+    batch = await store.apply([Edit(Subject("user", name), {"cores": 1, "kernels": 2}) for name in names], who="root")
+    await store.apply([Edit(Subject("user", "u001"), {"cores": 3})], who="root")
+    small, large = (await api.good("GET", "history"))["batches"]
+    assert (len(small["lines"]), small["left_off"]) == (1, 0)
+    assert (len(large["lines"]), large["left_off"]) == (20, 40)
+    assert [line["name"] for line in large["lines"][:3]] == ["u000", "u000", "u001"]
+    (alone,) = (await api.good("GET", f"history?batch={batch}"))["batches"]
+    assert (alone["batch"], len(alone["lines"]), alone["left_off"]) == (batch, 60, 0)
+    of_one = (await api.good("GET", "history?name=u001&scope=user"))["batches"]
+    assert [len(one["lines"]) for one in of_one] == [1, 2]
+
+
 async def test_a_request_is_asked_granted_and_answered(api, database):
     until = datetime.now(timezone.utc) + timedelta(days=30)
     await api.good("PATCH", "default", change(memory_mb=1000, confirmed=True))

@@ -391,7 +391,9 @@ async def test_history_is_paged_and_filtered(store):
 async def test_a_large_batch_shows_its_first_lines_and_how_many_more(store):
     await store.apply([Edit(Subject("user", f"u{n}"), {"kernels": 1}) for n in range(700)], who="root")
     batch = (await store.history()).batches[0]
-    assert (len(batch.lines), batch.left_off) == (500, 200)
+    assert (len(batch.lines), batch.left_off) == (20, 680)
+    (alone,) = (await store.history(batch=batch.batch)).batches
+    assert (len(alone.lines), alone.left_off) == (700, 0)
     await store.undo(batch.batch, who="root")
     assert not any(one.values for one in (await store.everything()).users.values())
 

@@ -68,7 +68,9 @@ class HistoryQuery(Query):
     name: Line = ""
     who: Line = ""
     field: FieldNameOrEmpty = ""
-    batch: BatchIdOrEmpty = Field("", description="One change alone.")
+    batch: BatchIdOrEmpty = Field(
+        "", description="One change alone, with all its lines; a list has the first 20 of each."
+    )
     page: Page = 1
     per_page: PerPage = 50
 
