@@ -20,7 +20,7 @@ from hub_ext.web.health import Check, HealthHandler, MetricsHandler
 from hub_ext.web.service import Service
 
 from .caretaker import Caretaker, Chore, every
-from .checks import opened
+from .checks import check_database, opened
 from .chores import Pace, chores
 from .cluster_view import ClusterView
 from .configured import configured, from_environment
@@ -256,8 +256,8 @@ class HubGateway(Service):
         ]
 
     async def started(self) -> None:
+        await check_database(self.database, self.database_url)
         try:
-            await self.database.check_schema()
             await claim(self.database, self.cluster_name)
         except (RuntimeError, PublicError) as error:
             raise SystemExit(f"HubGateway: {error}") from error
