@@ -84,13 +84,17 @@ class Database:
 
     @asynccontextmanager
     async def _only_writer(self) -> AsyncIterator[AsyncSession]:
-        async with self._turn:
-            session = await self._begun(time.monotonic() + BUSY_TIMEOUT)
+        deadline = time.monotonic() + BUSY_TIMEOUT
+        await asyncio.wait_for(self._turn.acquire(), BUSY_TIMEOUT)
+        try:
+            session = await self._begun(deadline)
             try:
                 yield session
                 await session.commit()
             finally:  # which also undoes what was not committed
                 await session.close()
+        finally:
+            self._turn.release()
 
     async def _begun(self, deadline: float) -> AsyncSession:
         """Return a session that is SQLite's one writer."""
