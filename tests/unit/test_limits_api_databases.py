@@ -52,9 +52,60 @@ async def test_what_has_not_changed_is_not_read_again(state, database, monkeypat
     second = await state.table()
     assert second.resolver is first.resolver
     assert second.members is first.members
-    later = time.time() + 60
+    later = time.time() + 61
     monkeypatch.setattr("hub_gateway.limits_api.state.time.time", lambda: later)
     assert (await state.table()).resolver is not first.resolver
+
+
+async def test_of_a_change_only_what_it_is_about_is_read_and_comes_to_the_same(state, database, store, monkeypatch):
+    await store.configure(Configured(default={"cores": 2}))
+    await store.apply([Edit(Subject("user", f"u{number}"), {"cores": number}) for number in range(9)], who="x")
+    await state.table()
+    everything, read = store.everything, []
+
+    async def noted():
+        read.append(1)
+        return await everything()
+
+    monkeypatch.setattr(store, "everything", noted)
+    soon = datetime.now(timezone.utc) + timedelta(days=1)
+    edits = [
+        Edit(Subject("user", "u1"), {"cores": 9, "kernels": 1}),
+        Edit(Subject("user", "u2"), {"cores": None}),
+        Edit(Subject("user", "new"), {"memory_mb": 5}, until=soon),
+        Edit(Subject("group", "g"), {"queues": ("a",)}),
+        Edit(Subject("default"), {"kernels": 4}),
+        Edit(Subject("group", "g"), {"queues": None}),
+    ]
+    for edit in edits:
+        batch = await store.apply([edit], who="x")
+        assert (await state.table()).resolver.all == await everything()
+    await store.undo(batch, who="x")
+    assert (await state.table()).resolver.all == await everything()
+    assert read == []
+    await store.apply([Edit(Subject("user", f"u{number}"), {"cores": 7}) for number in range(300)], who="x")
+    assert (await state.table()).resolver.all == await everything()
+    await store.configure(Configured(default={"cores": 3}))
+    assert (await state.table()).resolver.all == await everything()
+    assert len(read) == 2
+
+
+async def test_a_persons_own_limits_are_read_without_everybody_elses(database, store, monkeypatch):
+    api = Server(database, store)
+    await add_person(database, "alice", "analytics")
+    await store.apply([Edit(Subject("group", "analytics"), {"cores": 4})], who="x")
+    await store.apply([Edit(Subject("user", "alice"), {"kernels": 2})], who="x")
+    await add_kernel(database, "1", "alice", 1000, 8)
+    monkeypatch.setattr(store, "everything", None)
+    mine = await api.good("GET", "my", caller="alice")
+    assert (mine["limits"]["cores"]["source"], mine["over"]) == ("group analytics", ["cores"])
+    assert mine["used"] == {"kernels": 1, "memory_mb": 1000, "cores": 8}
+    asked = await api.good("POST", "my/requests", {"field": "kernels", "wanted": 9}, caller="alice", status=201)
+    assert asked["current"] == {"value": 2, "source": "user"}
+    assert (await api.good("GET", "users/alice", caller="alice"))["own"] == ["kernels"]
+    new = await api.good("GET", "my", caller="new")
+    assert new["limits"]["cores"]["value"] == 4
+    await api.stop()
 
 
 async def test_a_value_whose_time_is_over_is_not_shown_although_nobody_wrote(database, monkeypatch):

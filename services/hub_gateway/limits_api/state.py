@@ -19,7 +19,9 @@ from .answers import Use
 from .table import Member, Resolver, Table, in_order
 
 #: Seconds after which everything is read again, whatever the versions say.
-MAXIMUM_AGE = 15.0
+MAXIMUM_AGE = 60.0
+#: Subjects that are read on their own rather than all.
+FEW = 200
 
 _PEOPLE = select(Person.name, Person.groups, Person.last_kernel_at)
 
@@ -31,6 +33,14 @@ class _Kept:
     version: Any
     value: Any
     until: float
+
+
+@dataclass(frozen=True)
+class _LimitsVersion:
+    """The last change of values, and what the Hub's configuration gives."""
+
+    change: int
+    configured: Any
 
 
 class State:
@@ -90,12 +100,32 @@ class State:
         async with self._database.reading() as session:
             return await session.scalar(select(func.count()).select_from(lines.subquery())) or 0
 
-    async def _current_limits(self, version: Any) -> Resolver:
-        if self._limits.version != version or time.time() >= self._limits.until:
-            limits = await self._store.everything()
-            self._limits = _Kept(version, Resolver(limits), min(time.time() + MAXIMUM_AGE, _next_end(limits)))
+    async def _current_limits(self, version: "_LimitsVersion") -> Resolver:
+        if time.time() >= self._limits.until:
+            await self._read_limits(version)
+        elif self._limits.version != version:
+            await self._read_changed(version)
         resolver: Resolver = self._limits.value
         return resolver
+
+    async def _read_limits(self, version: "_LimitsVersion") -> None:
+        limits = await self._store.everything()
+        self._limits = _Kept(version, Resolver(limits), min(time.time() + MAXIMUM_AGE, _next_end(limits)))
+
+    async def _read_changed(self, version: "_LimitsVersion") -> None:
+        """Read whose values the history has changes of, if these are few: every change leaves lines there."""
+        known: _LimitsVersion = self._limits.version
+        async with self._database.reading() as session:
+            query = select(LimitChange.scope, LimitChange.name).where(LimitChange.id > known.change).distinct()
+            rows = (await session.execute(query.limit(FEW + 1))).all()
+            few = len(rows) <= FEW and version.configured == known.configured and version.change > known.change
+            subjects = [Subject(scope, name) for scope, name in rows]
+            changed = await self._store.some(subjects, session) if few else None
+        if changed is None:
+            await self._read_limits(version)
+            return
+        limits = self._limits.value.all.with_subjects([changed.of(subject) for subject in subjects])
+        self._limits = _Kept(version, Resolver(limits), min(self._limits.until, _next_end(changed)))
 
     async def _current_people(self, session: AsyncSession, version: Any) -> "_People":
         if self._people.version != version or time.time() >= self._people.until:
@@ -111,10 +141,10 @@ class _People:
     sought_in: dict[str, str]
 
 
-async def _limits_version(session: AsyncSession) -> Any:
-    changes = await session.scalar(select(func.max(LimitChange.id)))
+async def _limits_version(session: AsyncSession) -> _LimitsVersion:
+    change = await session.scalar(select(func.max(LimitChange.id)))
     configured = await session.scalar(select(Setting.value).where(Setting.key == CONFIGURED))
-    return changes, configured
+    return _LimitsVersion(change or 0, configured)
 
 
 async def _people_version(session: AsyncSession) -> Any:
