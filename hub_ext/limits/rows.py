@@ -62,7 +62,7 @@ async def revisions_of(session: AsyncSession, subjects: Collection[Subject] | No
     found = {}
     for query, names in _of(_REVISIONS, subjects):
         for scope, name, revision in await session.execute(query, names):
-            found[_subject(scope, name)] = revision
+            found[subject_of(scope, name)] = revision
     return found
 
 
@@ -129,10 +129,10 @@ async def _values(session: AsyncSession, questions: Iterable[Question], skip_unr
     for query, names in questions:
         for scope, name, field, value, until, after in await session.execute(query, names):
             try:
-                found[_subject(scope, name)][field] = OwnValue(checked(field, value), until, checked(field, after))
+                found[subject_of(scope, name)][field] = OwnValue(checked(field, value), until, checked(field, after))
             except ValueError as error:
                 if not skip_unreadable:
-                    raise unreadable(f"In the table, of {_subject(scope, name)}: {error}") from error
+                    raise unreadable(f"In the table, of {subject_of(scope, name)}: {error}") from error
     return dict(found)
 
 
@@ -153,7 +153,8 @@ def _some(query: Any) -> Executable:
     return some
 
 
-def _subject(scope: Any, name: str) -> Subject:
+def subject_of(scope: Any, name: str) -> Subject:
+    """Return a row's subject."""
     return Subject(scope, name)
 
 

@@ -91,17 +91,17 @@ class LimitStore:
             When a value makes no sense, with whose it is.
         """
         configured.check()
-        wanted = {"key": CONFIGURED, "value": asdict(configured)}
+        wanted = asdict(configured)
         async with self._database.transaction(lock=LOCK) as session:
             setting = await session.get(Setting, CONFIGURED)
             before = setting.value if setting is not None else {}
-            if before == wanted["value"]:
+            if before == wanted:
                 return
             if setting is None:
-                session.add(Setting(**wanted))
+                session.add(Setting(key=CONFIGURED, value=wanted))
             else:
-                setting.value = wanted["value"]
-            await note_configured(session, before, wanted["value"], self._now())
+                setting.value = wanted
+            await note_configured(session, before, wanted, self._now())
 
     async def everything(self) -> AllLimits:
         """Return all limits, as of one moment."""

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from hub_ext.database import Database, Kernel, LimitChange, Person, Setting
 from hub_ext.limits.admission import ENDED
 from hub_ext.limits.model import DEFAULT, AllLimits, Subject
-from hub_ext.limits.rows import CONFIGURED, chunks
+from hub_ext.limits.rows import CONFIGURED, chunks, subject_of
 from hub_ext.limits.store import LimitStore
 
 from .answers import Use
@@ -119,7 +119,7 @@ class State:
             query = select(LimitChange.scope, LimitChange.name).where(LimitChange.id > known.change).distinct()
             rows = (await session.execute(query.limit(FEW + 1))).all()
             few = len(rows) <= FEW and version.configured == known.configured and version.change > known.change
-            subjects = [Subject(scope, name) for scope, name in rows]
+            subjects = [subject_of(scope, name) for scope, name in rows]
             changed = await self._store.some(subjects, session) if few else None
         if changed is None:
             await self._read_limits(version)
