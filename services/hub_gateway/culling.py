@@ -29,6 +29,17 @@ class Watched:
     stop_at: datetime | None
 
 
+#: How the reason of a stop begins that no work puts off.
+RUNS_SINCE = "runs since"
+
+
+def field_of(notice: str) -> str:
+    """Return the limit that a notice is about; empty for none."""
+    if not notice:
+        return ""
+    return LIFETIME if notice.startswith(RUNS_SINCE) else IDLE
+
+
 @dataclass(frozen=True)
 class Due:
     """The earlier of the two ends that limits set to a kernel."""
@@ -46,7 +57,7 @@ class Due:
         """Say why it will be stopped."""
         if self.field == IDLE:
             return f"idle since {self.since:%H:%M} UTC; the limit is {_limit(self)}"
-        return f"runs since {self.since:%Y-%m-%d %H:%M} UTC; the limit is {_limit(self)}"
+        return f"{RUNS_SINCE} {self.since:%Y-%m-%d %H:%M} UTC; the limit is {_limit(self)}"
 
     def end(self, now: datetime) -> str:
         """Say why it was stopped."""

@@ -8,6 +8,7 @@ from hub_ext.database import Kernel
 from hub_ext.limits.resolve import ResolvedLimit, number
 
 from .activity import activity_of
+from .culling import field_of
 
 
 def described(model: dict[str, Any], kernel: Kernel, limits: Mapping[str, ResolvedLimit]) -> dict[str, Any]:
@@ -24,6 +25,7 @@ def described(model: dict[str, Any], kernel: Kernel, limits: Mapping[str, Resolv
             "queue": kernel.queue,
             "stop_at": _iso(kernel.stop_at),
             "stop_reason": kernel.stop_reason,
+            "stop_field": field_of(kernel.stop_reason),
             "idle_since": _iso(activity_of(model).idle_since),
             "idle_timeout": number(limits["idle_timeout"]),
             "lifetime": number(limits["lifetime"]),

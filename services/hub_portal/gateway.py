@@ -159,6 +159,7 @@ def _read_kernel(model: dict[str, Any]) -> RunningKernel:
         cores=_whole(ours.get("cores")),
         stop_at=_moment(ours.get("stop_at")),
         stop_reason=str(ours.get("stop_reason") or ""),
+        stop_field=str(ours.get("stop_field") or ""),
     )
 
 

@@ -48,6 +48,8 @@ class RunningKernel:
     #: Set once its owner has notice that it is going to be stopped.
     stop_at: datetime | None = None
     stop_reason: str = ""
+    #: The limit that stops it: ``idle_timeout`` or ``lifetime``.
+    stop_field: str = ""
 
 
 @dataclass(frozen=True)

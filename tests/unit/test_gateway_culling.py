@@ -4,7 +4,7 @@ import pytest
 
 from hub_ext.limits import ResolvedLimit
 from hub_gateway.activity import activity_of
-from hub_gateway.culling import Watched, human_seconds, next_step
+from hub_gateway.culling import Watched, field_of, human_seconds, next_step
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=timezone.utc)
 NOTICE = timedelta(minutes=10)
@@ -94,6 +94,20 @@ def test_notice_comes_first_and_a_stop_only_while_it_is_still_due(watched, given
 )
 def test_the_reason_has_the_numbers_and_where_the_limit_comes_from(watched, given, text):
     assert next_step(watched, given, NOW, NOTICE).reason == text
+
+
+@pytest.mark.parametrize(
+    ("watched", "given", "field"),
+    [
+        (kernel(idle=25), limits(idle=1800), "idle_timeout"),
+        (kernel(age=716), limits(life=43200), "lifetime"),
+    ],
+)
+def test_a_notice_tells_which_limit_it_is_about(watched, given, field):
+    found = next_step(watched, given, NOW, NOTICE)
+    assert found.deed == "notice"
+    assert field_of(found.reason) == field
+    assert field_of("") == ""
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,12 @@ import pytest
 from hub_ext.errors import PublicError
 from hub_portal.limits_models import (
     Batch,
+    Bound,
     ChangeLine,
     EndedKernel,
     FilePlan,
     KernelUse,
+    Largest,
     Limit,
     LimitRequest,
     MyLimits,
@@ -29,7 +31,7 @@ from hub_portal.views.limits_form import Editor, blank_groups, field_groups, war
 from hub_portal.views.limits_table import Query, heads, person_row, person_rows, shown_words, subject_row
 from hub_portal.views.limits_typed import read_form
 from hub_portal.views.limits_words import batch_view, request_view
-from hub_portal.views.my_limits import limit_groups
+from hub_portal.views.my_limits import largest_view, limit_groups
 from hub_portal.views.running import ended_rows, kernel_rows
 from tests.unit.test_portal_rendering import NASTY, context
 
@@ -253,8 +255,43 @@ def test_a_conflict_offers_mine_and_theirs(environment):
     assert "Take theirs" in html
 
 
-def test_a_notice_of_a_stop_is_on_both_pages_with_kernels(environment):
-    for name in ("portal/my_kernels_live.html", "portal/cluster_live.html"):
-        html = environment.get_template(name).render(context(rows=KERNELS, view=None))
+def test_a_notice_of_a_stop_is_on_every_page_about_own_kernels(environment):
+    for name in ("portal/my_kernels_live.html", "portal/cluster_live.html", "portal/my_limits_live.html"):
+        html = environment.get_template(name).render(context(rows=KERNELS, stopping=KERNELS, view=None))
         assert "will be stopped at" in html
         assert (NOW + timedelta()).isoformat() in html
+
+
+def text_of(html):
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", "", html))
+
+
+def test_that_no_kernel_can_start_has_its_reasons_beside_it(environment):
+    bounds = [Bound(field="kernels", text="You may have 2 kernels and have 2.")]
+    largest = largest_view(Largest(text="No kernel can start now.", bound_by=bounds))
+    html = environment.get_template("portal/my_limits_live.html").render(context(largest=largest))
+    assert "No kernel can start now. You may have 2 kernels and have 2." in text_of(html)
+
+
+def test_many_kernels_are_counted_in_words_that_stand_apart(environment):
+    kernels = [KernelUse(id=str(number), display_name=f"K{number}") for number in range(6)]
+    mine = MINE.model_copy(update={"kernels": tuple(kernels), "used": Used(kernels=6)})
+    html = environment.get_template("portal/my_limits_live.html").render(context(groups=limit_groups(mine, NOW)))
+    assert "by K0; K1; K2; K3 and 2 more" in text_of(html)
+
+
+def test_an_empty_page_of_a_full_table_does_not_say_that_nobody_came(environment):
+    gone = rendered(environment, "limits_users.html", rows=(), query=Query(page=9))
+    assert "Nobody matches" in gone
+    assert "Nobody has logged in yet" in rendered(environment, "limits_users.html", rows=(), counts={"all": 0})
+
+
+def test_the_keyboard_goes_to_the_notice_and_not_to_the_button_below_it(environment):
+    for name, more in (
+        ("limits_user.html", {"editor": editor("user", NASTY, conflict_error=REFUSED)}),
+        ("limits_group.html", {"editor": editor("group", NASTY, warnings=(NASTY,))}),
+        ("limits_batch.html", {}),
+        ("limits_decide.html", {}),
+    ):
+        html = rendered(environment, name, **more)
+        assert [tag.split()[0] for tag in re.findall(r"<[^>]*data-focus[^>]*>", html)] == ["<div"], name

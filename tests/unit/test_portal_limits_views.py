@@ -533,6 +533,25 @@ def test_a_kernel_that_is_going_to_be_stopped_says_when_and_why():
     assert running.stop_words(RunningKernel(id="k", kernelspec="s", owner="a", state="idle"), NOW) == ""
 
 
+@pytest.mark.parametrize(
+    ("field", "advice"),
+    [("idle_timeout", "Run something in it to keep it"), ("lifetime", "running something does not keep it")],
+)
+def test_nobody_is_told_that_work_keeps_a_kernel_whose_lifetime_is_over(field, advice):
+    kernel = RunningKernel(id="k", kernelspec="s", owner="a", state="idle", stop_at=NOW, stop_field=field)
+    mine = MyLimits(user="a", kernels=[KernelUse(id="k", kernelspec="s", display_name="Python")])
+    other = RunningKernel(id="o", kernelspec="s", owner="a", state="idle")
+    (row,) = my_limits.stopping_rows([kernel, other], mine, NOW)
+    assert advice in row.stop_advice
+    assert row.title == "Python"
+    assert running.stop_advice(other) == ""
+
+
+@pytest.mark.parametrize(("total", "last"), [(0, 1), (1, 1), (50, 1), (51, 2), (2000, 40)])
+def test_the_last_page_is_known(total, last):
+    assert limits_table.last_page(People(total=total)) == last
+
+
 def test_kernels_that_ended_keep_their_reason():
     ended = EndedKernel(
         id="k",

@@ -148,8 +148,9 @@ class PortalHandler(HubOAuthenticated, BaseHandler):
 
     def render_public_error(self, error: PublicError) -> None:
         if self.is_fragment:
-            if error.code == "login-expired":
-                # The script leads there as a whole page, which can walk through the login.
+            if error.code == "login-expired" and self.request.method in ("GET", "HEAD"):
+                # The script leads there as a whole page, which can walk through the login. What was sent from a form
+                # would be lost there: it stays, and the words of this error stand with it.
                 self.set_header("HX-Redirect", self.login_target())
             template = self.services.environment.from_string(
                 '{% from "portal/parts.html" import problem %}{{ problem(error) }}'
@@ -225,7 +226,7 @@ def login_expired() -> PublicError:
     return PublicError(
         "login-expired",
         "You are not logged in any more, or this page is too old.",
-        remedy="Load the page again, then repeat what you did.",
+        remedy="Nothing was saved. Load the page again, then repeat what you did.",
     )
 
 

@@ -9,7 +9,7 @@ from ..limits_models import Limit, LimitRequests, MyLimits
 from ..views.limits import hint, label, source_words, value_words
 from ..views.limits_typed import read_values
 from ..views.limits_words import request_view
-from ..views.my_limits import largest_view, limit_groups, unlimited_words
+from ..views.my_limits import largest_view, limit_groups, stopping_rows, unlimited_words
 from .base import gathered
 from .limits_base import FormHandler
 
@@ -31,13 +31,16 @@ class MyLimitsPage(FormHandler):
 
     async def values(self) -> dict[str, Any]:
         """Ask for limits and requests; each may fail on its own."""
-        found, asked = await gathered(
-            self.part(self.services.limits.mine(self.token)), self.part(self.services.limits.my_requests(self.token))
+        found, asked, kernels = await gathered(
+            self.part(self.services.limits.mine(self.token)),
+            self.part(self.services.limits.my_requests(self.token)),
+            self.part(self.services.gateway.kernels(self.who.name, self.token)),
         )
         mine: MyLimits | None = found.value
         requests: LimitRequests = asked.value or LimitRequests()
         return {
             "limits_error": found.error,
+            "stopping": stopping_rows(kernels.value or (), mine, self.now()),
             "groups": limit_groups(mine, self.now()) if mine else (),
             "unlimited": unlimited_words(mine) if mine else "",
             "over": [label(name) for name in mine.over] if mine else (),

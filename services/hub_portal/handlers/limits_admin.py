@@ -1,9 +1,10 @@
 """The tables of those who set limits: people, groups, the default."""
 
+from dataclasses import replace
 from typing import Any
 
 from ..limits_models import People, Subject
-from ..views.limits_table import heads, person_rows, read_query, shown_words, subject_row
+from ..views.limits_table import heads, last_page, person_rows, read_query, shown_words, subject_row
 from .base import gathered
 from .limits_base import LimitsAdminHandler
 
@@ -17,6 +18,10 @@ class UsersPage(LimitsAdminHandler):
             self.part(self.services.limits.people(self.token, query.as_api())), self.around()
         )
         people: People = found.value or People()
+        if found.value and last_page(people) < query.page:
+            query = replace(query, page=last_page(people))
+            found = await self.part(self.services.limits.people(self.token, query.as_api()))
+            people = found.value or People()
         if self.is_fragment:
             # Shorter than what the form would write there.
             self.set_header("HX-Replace-Url", f"{self.portal_url}admin/limits{query.link(page=query.page)}")

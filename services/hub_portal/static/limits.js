@@ -73,11 +73,69 @@
     }
   });
 
+  // Something was typed that is not saved: by what the fields were when they came, or because the page says so.
+  const isField = (field) =>
+    field.type !== "hidden" && (field instanceof HTMLInputElement || field instanceof HTMLSelectElement);
+  const differs = (field) =>
+    field instanceof HTMLSelectElement
+      ? [...field.options].some((option) => option.selected !== option.defaultSelected)
+      : field.value !== field.defaultValue;
+  const isTyped = (editor) => "typed" in editor.dataset || [...editor.elements].filter(isField).some(differs);
+  const mayDrop = (editors) =>
+    ![...editors].some(isTyped) || window.confirm("Drop what you have typed and not saved?");
+  const openEditors = () => document.querySelectorAll("#limits-table [data-editor]");
+
   document.addEventListener("keydown", (event) => {
     const editor = event.target instanceof Element ? event.target.closest("[data-editor]") : null;
     if (event.key === "Escape" && editor) {
       event.preventDefault();
-      editor.querySelector("[data-cancel]").click();
+      if (mayDrop([editor])) {
+        editor.querySelector("[data-cancel]").click();
+      }
+    }
+  });
+
+  // Another part of the table takes the place of open lines; the same part, asked for anew, keeps them.
+  const isRefresh = (detail) => detail.requestConfig?.elt?.id === "limits-table";
+  document.addEventListener("htmx:beforeRequest", (event) => {
+    const { target, elt } = event.detail;
+    if (target?.id === "limits-table" && elt.id !== "limits-table" && !mayDrop(openEditors())) {
+      event.preventDefault();
+    }
+  });
+
+  const kept = new Map();
+  let focused = null;
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    if (event.detail.target.id !== "limits-table" || !isRefresh(event.detail) || !event.detail.shouldSwap) {
+      return;
+    }
+    focused = document.activeElement;
+    for (const row of document.querySelectorAll("#limits-table .subject.editing")) {
+      kept.set(row.querySelector(".name").textContent, row);
+      row.remove();
+    }
+  });
+  const putBack = () => {
+    for (const row of document.querySelectorAll("#limits-table .subject")) {
+      const open = kept.get(row.querySelector(".name")?.textContent);
+      if (open) {
+        row.replaceWith(open);
+      }
+    }
+    if (kept.size && focused && document.contains(focused)) {
+      focused.focus();
+    }
+    kept.clear();
+  };
+
+  // The next page is read from its top.
+  document.addEventListener("htmx:afterSettle", (event) => {
+    const asked = event.detail.requestConfig?.elt;
+    const table = document.getElementById("people-scroll");
+    if (asked instanceof Element && table && asked.closest("nav.pager")) {
+      table.focus({ preventScroll: true });
+      table.scrollIntoView({ block: "start" });
     }
   });
 
@@ -101,7 +159,10 @@
     }
   });
 
-  document.addEventListener("htmx:afterSwap", tick);
+  document.addEventListener("htmx:afterSwap", () => {
+    putBack();
+    tick();
+  });
   document.addEventListener("limits-batch-saved", clear);
   // A browser that goes back fills boxes again.
   for (const box of boxes()) {

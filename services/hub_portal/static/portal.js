@@ -97,6 +97,16 @@
     }
   });
 
+  const refuse = (form, text) => {
+    const note = document.createElement("p");
+    Object.assign(note, { className: "alert alert-warning problem", tabIndex: -1, textContent: text });
+    note.setAttribute("role", "alert");
+    note.dataset.refused = "";
+    form.querySelector("[data-refused]")?.remove();
+    form.prepend(note);
+    note.focus();
+  };
+
   let saidUntil = 0;
   const say = (text) => {
     const said = document.getElementById("said");
@@ -119,9 +129,9 @@
       return;
     }
     if (link instanceof HTMLFormElement) {
-      // What was typed stays; why it was not taken is said, as text.
+      // What was typed stays; why it was not taken stands above it, as text.
       const answer = new DOMParser().parseFromString(event.detail.xhr.responseText, "text/html");
-      say(answer.body.textContent.replace(/\s+/g, " ").trim());
+      refuse(link, answer.body.textContent.replace(/\s+/g, " ").trim());
       return;
     }
     offline(true);

@@ -71,6 +71,11 @@ class Editor:
         return warnings_digest(self.warnings)
 
     @property
+    def is_typed(self) -> bool:
+        """Whether it shows what somebody typed and has not been saved."""
+        return bool(self.wrong or self.problem or self.warnings or self.conflict_error)
+
+    @property
     def wrong(self) -> bool:
         """Whether a field has to be corrected."""
         return bool(self.until_error) or any(one.error for group in self.groups for one in group.fields)

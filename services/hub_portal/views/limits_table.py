@@ -207,6 +207,11 @@ def _own(name: str, one: OwnValue, now: datetime) -> tuple[str, str]:
     return value_words(name, one.value), f"until {day_words(one.until, now)}" if one.until else ""
 
 
+def last_page(people: People) -> int:
+    """Return the number of the last page with a line; 1 of an empty table."""
+    return max(1, -(-people.total // people.per_page))
+
+
 def shown_words(people: People) -> str:
     """Say which lines of how many are shown: ``1-50 of 1,204``."""
     if not people.users:

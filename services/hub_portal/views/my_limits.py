@@ -1,6 +1,6 @@
 """A person's own limits: what each is, where it comes from, and what they hold of it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -8,7 +8,9 @@ from hub_ext.limits.fields import UNLIMITED
 from hub_ext.sizes import human_mb
 
 from ..limits_models import KernelUse, Largest, Limit, MyLimits
+from ..models import RunningKernel
 from .limits import GROUPS, label, source_words, used_words, value_words
+from .running import KernelRow, kernel_rows
 from .words import TIMES, count, level, percent
 
 #: Limits of which running kernels hold something.
@@ -124,6 +126,12 @@ def _kernels(name: str, kernels: tuple[KernelUse, ...]) -> tuple[str, ...]:
     if name == "kernels":
         return tuple(one.display_name or one.kernelspec for one in kernels)
     return tuple(f"{one.display_name or one.kernelspec}: {used_words(name, getattr(one, name))}" for one in kernels)
+
+
+def stopping_rows(kernels: Iterable[RunningKernel], mine: MyLimits | None, now: datetime) -> tuple[KernelRow, ...]:
+    """Return the kernels that are going to be stopped."""
+    titles = {one.kernelspec: one.display_name for one in mine.kernels if one.display_name} if mine else {}
+    return kernel_rows([one for one in kernels if one.stop_at], None, titles, now)
 
 
 def largest_view(largest: Largest | None) -> LargestView | None:

@@ -35,6 +35,8 @@ class KernelRow:
     #: When it is going to be stopped, and in words why.
     stop_at: datetime | None = None
     stop: str = ""
+    #: What its owner can do about that.
+    stop_advice: str = ""
 
 
 NOBODY = "no notebook is connected"
@@ -97,6 +99,7 @@ def kernel_row(
         holds=f"{human_mb(kernel.memory_mb)} · {count(kernel.cores, 'core')} of the limits" if kernel.memory_mb else "",
         stop_at=kernel.stop_at,
         stop=stop_words(kernel, now),
+        stop_advice=stop_advice(kernel),
     )
 
 
@@ -106,6 +109,15 @@ def stop_words(kernel: RunningKernel, now: datetime) -> str:
         return ""
     why = kernel.stop_reason.strip().rstrip(".")
     return f"in {duration((kernel.stop_at - now).total_seconds())}" + (f": {why}" if why else "")
+
+
+def stop_advice(kernel: RunningKernel) -> str:
+    """Say what keeps a kernel that is going to be stopped; nothing keeps one whose lifetime is over."""
+    if kernel.stop_at is None:
+        return ""
+    if kernel.stop_field == "lifetime":
+        return "Save what you need; running something does not keep it."
+    return "Run something in it to keep it, or save what you need."
 
 
 @dataclass(frozen=True)
