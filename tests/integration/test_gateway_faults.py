@@ -4,6 +4,7 @@ import http.client
 import json
 import sqlite3
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from urllib.parse import urlparse
 
@@ -11,6 +12,7 @@ import psutil
 import pytest
 import requests
 
+from tests.gateways import limits
 from tests.processes import driver_processes, of_kernel, service_process, suspended
 from tests.support import bearer, wait_for, wait_for_lasting
 
@@ -34,7 +36,9 @@ def test_a_client_that_goes_away_during_the_start_leaves_nothing(platform, alice
         if moment == "when YARN has it":
             wait_for(lambda: platform.applications(kernel_id), 60, every=0.05, what="the application")
     began = time.monotonic()
-    wait_for(lambda: platform.registered()[kernel_id][0] == "ended", 30, what="the end in the gateway's books")
+    # It keeps its place until Enterprise Gateway, which goes on with the launch, has answered.
+    wait_for(lambda: platform.registered()[kernel_id][0] in ("ending", "ended"), 10, every=0.05, what="the mark")
+    wait_for(lambda: platform.registered()[kernel_id][0] == "ended", 60, what="the end in the gateway's books")
 
     def nothing_is_left():
         left = platform.kernels_of_enterprise_gateway() - known
@@ -47,6 +51,32 @@ def test_a_client_that_goes_away_during_the_start_leaves_nothing(platform, alice
     assert set(states) <= ENDED
     assert len(states) == 1 or (moment == "at once" and not states)
     assert kernel_id not in [one["id"] for one in alice.kernels()]
+
+
+def test_a_kernel_that_is_stopped_while_it_is_launched_counts_until_that_is_over(platform, alice):
+    token, _ = alice.token()
+    before = set(platform.registered())
+    with limits(platform, "alice", kernels=1), ThreadPoolExecutor(1) as pool:
+        start = pool.submit(post_start, platform, token)
+        kernel_id = wait_for(lambda: next(iter(set(platform.registered()) - before), None), 20, every=0.02)
+        (model,) = alice.kernels()
+        assert (model["id"], model["execution_state"]) == (kernel_id, "starting")
+        began = time.monotonic()
+        stop = requests.delete(
+            f"{platform.gateway}/user/alice/api/kernels/{kernel_id}", headers=bearer(token), timeout=30
+        )
+        assert (stop.status_code, time.monotonic() - began < 5) == (204, True)
+        if platform.registered()[kernel_id][0] == "ending":
+            second = post_start(platform, token)
+            assert second.status_code == 403 or platform.registered()[kernel_id][0] == "ended"
+        assert start.result().status_code >= 400
+        assert platform.registered()[kernel_id][0] == "ended"
+        assert kernel_id not in platform.kernels_of_enterprise_gateway()
+        assert not platform.running_applications(kernel_id)
+        for kernel in alice.kernels():
+            requests.delete(
+                f"{platform.gateway}/user/alice/api/kernels/{kernel['id']}", headers=bearer(token), timeout=60
+            )
 
 
 def test_enterprise_gateway_down_is_said_and_comes_back(platform, alice):
@@ -105,7 +135,8 @@ def test_yarn_down_is_said_and_nothing_is_left_running(platform, alice):
         ),
         what="the end of the start that found no YARN",
     )
-    assert platform.registered()[kernel_id][0] == "ended"
+    # Whether YARN had it could only be asked when it was back.
+    wait_for(lambda: platform.registered()[kernel_id][0] == "ended", 30, what="the end in the gateway's books")
     kernel = alice.start("python_yarn")
     assert platform.running_applications(kernel.kernel_id)
     kernel.delete()
@@ -134,7 +165,7 @@ def test_without_the_edge_kernels_run_and_stop_and_the_pages_say_it(platform, al
         # Enterprise Gateway ends the kernel; the edge, which would make sure of it, is waited for and not missed.
         assert kernel.delete() < 30
         assert not platform.running_applications(kernel.kernel_id)
-        assert not of_kernel(platform, kernel.kernel_id)
+        wait_for(lambda: not of_kernel(platform, kernel.kernel_id), 15, what="the end of the driver's process")
     wait_for(
         lambda: says not in alice.session.get(f"{platform.url}/services/portal/", timeout=60).text,
         30,
