@@ -68,7 +68,7 @@ ROWS = {
         "too-many-kernels",
         {**NO_LIMITS, "kernels": 0},
         {},
-        ("you may have none (set for you by an administrator)", "Ask for more on the My limits page"),
+        ("you may have no kernels (set for you by an administrator)", "Ask for more on the My limits page"),
         {"field": "kernels", "asked": 1, "limit": 0, "used": 0},
     ),
     "a queue that is not permitted": Row(
@@ -184,7 +184,7 @@ def test_one_kernel_more_than_allowed_is_refused_until_one_ends(platform, alice)
             assert (refused.status_code, refused.json()["code"]) == (403, "too-many-kernels")
             words = "you may have at most 1 kernel at the same time (set for you by an administrator)"
             assert words in on_one_line(refused.json()["text"])
-            assert "Your 1 kernel: python_yarn 1.0 GB." in refused.json()["details"]
+            assert "You have 1 kernel: python_yarn 1.0 GB." in refused.json()["details"]
             numbers = refused.json()["numbers"]
             assert (numbers["used"], numbers["limit"], numbers["free"]) == (1, 1, 0)
         finally:
