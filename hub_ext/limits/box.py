@@ -4,10 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
-from ..sizes import human_mb
 from .fields import UNLIMITED
 from .resolve import ResolvedLimit, number
-from .words import source_words
+from .words import memory_words, source_words, used_memory_words
 
 LABELS = {"kernels": "Kernels", "memory_mb": "Memory", "cores": "Cores"}
 
@@ -33,6 +32,7 @@ class Row:
     source: str
     percent: int | None
     over: bool
+    full: bool = False
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,11 @@ class Box:
         """Name the limits that are exceeded, as they stand in a sentence."""
         return tuple(row.label.lower() for row in self.rows if row.over)
 
+    @property
+    def full(self) -> tuple[str, ...]:
+        """Name the limits that are used up, so that nothing more can start."""
+        return tuple(row.label.lower() for row in self.rows if row.full)
+
 
 def box_of(limits: Mapping[str, ResolvedLimit], kernels: Sequence[LiveKernel]) -> Box:
     """Make the box from limits in force and live kernels."""
@@ -75,15 +80,16 @@ def box_of(limits: Mapping[str, ResolvedLimit], kernels: Sequence[LiveKernel]) -
 
 
 def _row(name: str, used: int, limit: ResolvedLimit) -> Row:
-    write = human_mb if name == "memory_mb" else str
+    is_memory = name == "memory_mb"
     most = number(limit)
     return Row(
         label=LABELS[name],
-        used=write(used),
-        limit="no limit" if most is None else write(most),
+        used=used_memory_words(used) if is_memory else str(used),
+        limit="no limit" if most is None else memory_words(most) if is_memory else str(most),
         source=source_words(limit, "" if limit.value == UNLIMITED else "for everyone").strip(),
         percent=None if most is None else _percent(used, most),
         over=most is not None and used > most,
+        full=most is not None and used == most,
     )
 
 

@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta, timezone
 
+from ..sizes import human_mb
 from .resolve import DEFAULT_SOURCE, USER_SOURCE, ResolvedLimit
 
 #: Who sets a user's own value, by whether it stands in the Hub's configuration.
@@ -30,6 +31,20 @@ def origin_words(source: str, configured: bool, default: str) -> str:
         return default
     groups = source.removeprefix("group ")
     return f"from {'groups' if ', ' in groups else 'group'} {groups}"
+
+
+def memory_words(memory_mb: int) -> str:
+    """Write a limit of memory (MiB) as short as is exact: ``64 GB``, ``1.5 GB``, ``6500 MB``."""
+    for size, word in ((1024**2, "TB"), (1024, "GB")):
+        if memory_mb >= size and memory_mb * 4 % size == 0:
+            return f"{memory_mb / size:g} {word}"
+    return f"{memory_mb} MB"
+
+
+def used_memory_words(memory_mb: int) -> str:
+    """Write memory that is in use (MiB): as a limit where that is short, else rounded."""
+    exact = memory_words(memory_mb)
+    return "0" if not memory_mb else human_mb(memory_mb) if exact.endswith("MB") else exact
 
 
 def end_words(until: datetime) -> str:

@@ -37,21 +37,21 @@ def said(box):
 @pytest.mark.parametrize(
     ("values", "kernels", "expected"),
     [
-        ({}, [], [("0", "no limit", None, False), ("0 MB", "no limit", None, False), ("0", "no limit", None, False)]),
+        ({}, [], [("0", "no limit", None, False), ("0", "no limit", None, False), ("0", "no limit", None, False)]),
         (
             {"kernels": 4, "memory_mb": 8192, "cores": 6},
             [LiveKernel("a", 2048, 2), LiveKernel("b", 640, 1)],
-            [("2", "4", 50, False), ("2.6 GB", "8.0 GB", 32, False), ("3", "6", 50, False)],
+            [("2", "4", 50, False), ("2.6 GB", "8 GB", 32, False), ("3", "6", 50, False)],
         ),
         (
             {"kernels": 1, "memory_mb": 2048, "cores": 0},
             [LiveKernel("a", 2048, 2), LiveKernel("b", 1, 1)],
-            [("2", "1", 100, True), ("2.0 GB", "2.0 GB", 100, True), ("3", "0", 100, True)],
+            [("2", "1", 100, True), ("2.0 GB", "2 GB", 100, True), ("3", "0", 100, True)],
         ),
         (
             {"kernels": 0},
             [],
-            [("0", "0", 100, False), ("0 MB", "no limit", None, False), ("0", "no limit", None, False)],
+            [("0", "0", 100, False), ("0", "no limit", None, False), ("0", "no limit", None, False)],
         ),
     ],
 )
@@ -59,6 +59,19 @@ def test_the_box_says_what_is_used_of_what_is_allowed(values, kernels, expected)
     box = box_of(limits(**values), kernels)
     assert said(box) == expected
     assert box.over == tuple(row.label.lower() for row in box.rows if row.over)
+
+
+@pytest.mark.parametrize(
+    ("values", "full"),
+    [
+        ({"kernels": 1, "memory_mb": 4096}, ("kernels",)),
+        ({"kernels": 1, "memory_mb": 2048, "cores": 3}, ("kernels", "memory")),
+        ({"kernels": 2, "memory_mb": 2049}, ()),
+        ({}, ()),
+    ],
+)
+def test_a_limit_that_is_used_up_is_named(values, full):
+    assert box_of(limits(**values), [LiveKernel("a", 2048, 2)]).full == full
 
 
 def test_the_next_stop_is_the_earliest_and_the_others_are_counted():
@@ -121,7 +134,7 @@ async def add_kernels(url, *kernels):
 async def test_the_database_says_what_is_used_by_whom(database_url):
     await add_kernels(database_url, {}, {"state": "starting", "cores": 1}, {"state": "ended"}, {"owner": "bob"})
     box = await limits_box(database_url, CONFIGURED)(None)(hub_user("alice", NASTY))
-    assert said(box) == [("2", "1", 100, True), ("4.0 GB", "4.0 GB", 100, False), ("3", "8", 37, False)]
+    assert said(box) == [("2", "1", 100, True), ("4 GB", "4 GB", 100, False), ("3", "8", 37, False)]
     assert await limits_box(database_url, CONFIGURED)(None)(None) is None
 
 
@@ -186,7 +199,7 @@ async def test_both_pages_show_the_box_and_run_nothing_in_it(environment, databa
     assert NASTY not in shown
     words = " ".join(re.sub(r"<[^>]*>", " ", shown.split('id="remote-kernels-limits"')[1]).split())
     assert "Kernels 2 of 1 over for everyone" in words
-    assert "Memory 4.0 GB of 4.0 GB for everyone" in words
+    assert "Memory 4 GB of 4 GB for everyone" in words
     assert "Cores 4 of 8 from group &lt;script&gt;" in words
     assert "You are over your limit of kernels" in words
     assert "will be stopped at 12:00 UTC" in words

@@ -6,8 +6,7 @@ from datetime import datetime
 from typing import Final
 
 from hub_ext.limits.fields import FIELDS, UNLIMITED
-from hub_ext.limits.words import last_day, origin_words
-from hub_ext.sizes import human_mb
+from hub_ext.limits.words import last_day, memory_words, origin_words, used_memory_words
 
 from ..limits_models import Limit, Value
 from .words import NOTHING, count
@@ -51,14 +50,6 @@ def unit(name: str) -> str:
     return "names" if field.is_list else field.unit
 
 
-def memory_text(memory_mb: int) -> str:
-    """Write MiB as short as is exact: ``64 GB``, ``1.5 GB``, ``6500 MB``."""
-    for size, word in ((KIB**2, "TB"), (KIB, "GB")):
-        if memory_mb >= size and memory_mb * 4 % size == 0:
-            return f"{memory_mb / size:g} {word}"
-    return f"{memory_mb} MB"
-
-
 def time_text(seconds: int) -> str:
     """Write seconds as short as is exact: ``30 min``, ``2 h``, ``90 s``."""
     for size, word in ((DAY, "d"), (HOUR, "h"), (MINUTE, "min")):
@@ -75,7 +66,7 @@ def value_text(name: str, value: Value) -> str:
         return ", ".join(value) if value else "0"
     if not isinstance(value, int) or value == 0:
         return str(value)
-    return {"MiB": memory_text, "seconds": time_text}.get(unit(name), str)(value)
+    return {"MiB": memory_words, "seconds": time_text}.get(unit(name), str)(value)
 
 
 def value_words(name: str, value: Value) -> str:
@@ -94,8 +85,7 @@ def value_words(name: str, value: Value) -> str:
 def used_words(name: str, number: int) -> str:
     """Write how much of a field is in use."""
     if unit(name) == "MiB":
-        exact = memory_text(number)
-        return "0" if not number else human_mb(number) if exact.endswith("MB") else exact
+        return used_memory_words(number)
     return f"{number:,}"
 
 
