@@ -18,7 +18,7 @@ from .handlers.cluster import ClusterLive, ClusterPage, NodesPage
 from .handlers.kernels import KernelPage, KernelsPage, LogoHandler
 from .handlers.limits import AskPage, MyLimitsLive, MyLimitsPage, WithdrawPage
 from .handlers.limits_admin import DefaultPage, GroupsPage, UsersPage
-from .handlers.limits_batch import BatchPage
+from .handlers.limits_batch import BatchPage, ChosenNames
 from .handlers.limits_edit import PreviewPart, SubjectPage
 from .handlers.limits_history import HistoryPage, UndoPage
 from .handlers.limits_requests import DecidePage, RequestsPage
@@ -53,8 +53,9 @@ PAGES: list[tuple[str, Any]] = [
     ("admin/limits/(user|group)/([^/]+)", SubjectPage),
     ("admin/limits/(user|group)/([^/]+)/preview", PreviewPart),
     ("admin/limits/batch", BatchPage),
+    ("admin/limits/names", ChosenNames),
     ("admin/limits/history", HistoryPage),
-    ("admin/limits/history/([^/]{1,100})/undo", UndoPage),
+    ("admin/limits/history/([A-Za-z0-9_-]{1,32})/undo", UndoPage),
     ("admin/limits/requests", RequestsPage),
     ("admin/limits/requests/([0-9]{1,15})/(grant|decline)", DecidePage),
     ("admin/limits/export", ExportPage),

@@ -94,6 +94,8 @@ def users_page():
         "heads": heads(QUERY),
         "query": QUERY,
         "shown": shown_words(people),
+        "total": 1,
+        "more": True,
         "open_requests": 1,
     }
 

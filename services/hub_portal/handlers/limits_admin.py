@@ -27,24 +27,21 @@ class UsersPage(LimitsAdminHandler):
             self.set_header("HX-Replace-Url", f"{self.portal_url}admin/limits{query.link(page=query.page)}")
         self.show(
             "portal/limits_users.html",
-            **around,
+            **{**around, "counts": people.counts},
             people_error=found.error,
             rows=person_rows(people, self.now()),
             revisions={one.name: one.revision or 0 for one in people.users},
-            counts=people.counts,
             heads=heads(query),
             query=query,
             shown=shown_words(people),
+            total=people.total,
             more=people.page * people.per_page < people.total,
             flash=self.take_flash() if not self.is_fragment else "",
         )
 
     async def around(self) -> dict[str, Any]:
         """Ask for what a script that only wants the table does not need."""
-        if self.is_fragment:
-            return {"open_requests": 0, "groups": None}
-        tabs, groups = await gathered(self.tabs(), self.part(self.services.limits.groups(self.token)))
-        return {**tabs, "groups": len(groups.value) if groups.value is not None else None}
+        return {"open_requests": 0, "groups": None} if self.is_fragment else await self.tabs()
 
 
 class GroupsPage(LimitsAdminHandler):
@@ -59,7 +56,6 @@ class GroupsPage(LimitsAdminHandler):
             **tabs,
             groups_error=found.error,
             rows=[subject_row(one, self.now()) for one in ordered],
-            groups=len(subjects),
             flash=self.take_flash(),
         )
 

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from hub_ext.errors import PublicError
 
 from ..views.limits_form import warnings_digest
-from .base import PortalHandler
+from .base import PortalHandler, gathered
 
 T = TypeVar("T")
 
@@ -58,8 +58,17 @@ class LimitsAdminHandler(FormHandler):
 
     async def tabs(self) -> dict[str, Any]:
         """Ask for what stands on every tab: how many people, groups and open requests there are."""
-        requests = await self.part(self.services.limits.requests(self.token, {"state": "open", "per_page": 1}))
-        return {"open_requests": requests.value.open if requests.value else 0}
+        limits = self.services.limits
+        requests, people, groups = await gathered(
+            self.part(limits.requests(self.token, {"state": "open", "per_page": 1})),
+            self.part(limits.people(self.token, {"per_page": 1})),
+            self.part(limits.groups(self.token)),
+        )
+        return {
+            "open_requests": requests.value.open if requests.value else 0,
+            "counts": people.value.counts if people.value else {},
+            "groups": len(groups.value) if groups.value is not None else None,
+        }
 
 
 async def confirmed(send: Callable[[bool], Awaitable[T]], seen: str) -> T:

@@ -1,9 +1,14 @@
 """Changing values of several people at once."""
 
+import json
+from dataclasses import replace
+
 from hub_ext.errors import PublicError
 from hub_ext.limits.fields import FIELDS
 
+from ..limits_models import PersonLimits
 from ..views.limits_form import Editor, blank_groups
+from ..views.limits_table import last_page, read_query
 from ..views.limits_typed import Typed, field_error, read_form, with_error
 from ..views.words import count
 from .limits_base import LimitsAdminHandler, confirmed, warnings_of
@@ -20,6 +25,21 @@ def read_chosen(values: list[str]) -> dict[str, int]:
         if name and len(name) <= MOST_NAME and revision.isascii() and revision.isdigit() and len(revision) < 18:
             chosen[name] = int(revision)
     return chosen
+
+
+class ChosenNames(LimitsAdminHandler):
+    """The boxes of everyone who matches what the table shows, for a script that ticks them all."""
+
+    async def get(self) -> None:
+        query = replace(read_query(self.query()), per_page=200)
+        found: list[PersonLimits] = []
+        for page in range(1, -(-MOST_PEOPLE // query.per_page) + 1):
+            part = await self.services.limits.people(self.token, replace(query, page=page).as_api())
+            found.extend(part.users)
+            if page >= last_page(part):
+                break
+        self.set_header("Content-Type", "application/json")
+        self.finish(json.dumps([f"{one.revision or 0}:{one.name}" for one in found[:MOST_PEOPLE]]))
 
 
 class BatchPage(LimitsAdminHandler):

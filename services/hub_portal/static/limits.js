@@ -9,10 +9,49 @@
   const boxes = () => document.querySelectorAll('#limits-table input[name="user"]');
   const form = () => document.getElementById("selection");
 
+  // The choice outlives a reload, in this tab.
+  const KEPT = "portal-chosen";
+  const remember = () => {
+    try {
+      sessionStorage.setItem(KEPT, JSON.stringify([...chosen.values()]));
+    } catch {
+      // A browser that keeps nothing: the choice ends with the page.
+    }
+  };
+  const recall = () => {
+    try {
+      for (const value of JSON.parse(sessionStorage.getItem(KEPT) || "[]")) {
+        chosen.set(nameOf(value), value);
+      }
+    } catch {
+      // Somebody else's text in the store.
+    }
+  };
+
+  // A box in the table's head for all of this page.
+  const showHead = () => {
+    const head = document.querySelector("#limits-table [data-all-here]");
+    if (!head) {
+      return;
+    }
+    let box = head.querySelector("input");
+    if (!box) {
+      box = document.createElement("input");
+      Object.assign(box, { type: "checkbox", id: "select-here", className: "form-check-input" });
+      box.setAttribute("aria-label", "Select all on this page");
+      head.prepend(box, " ");
+    }
+    const ticked = [...boxes()].filter((one) => one.checked).length;
+    box.checked = ticked > 0 && ticked === boxes().length;
+    box.indeterminate = ticked > 0 && !box.checked;
+  };
+
   const show = () => {
     if (!form()) {
       return;
     }
+    remember();
+    showHead();
     const number = chosen.size;
     document.getElementById("selection-count").textContent = number ? `${number} selected` : "";
     document.getElementById("selection-clear").hidden = !number;
@@ -40,6 +79,18 @@
     show();
   };
 
+  const selectFound = async (address) => {
+    const answer = await fetch(address, { credentials: "same-origin" });
+    if (!answer.ok) {
+      window.location.reload();
+      return;
+    }
+    for (const value of await answer.json()) {
+      chosen.set(nameOf(value), value);
+    }
+    tick();
+  };
+
   const clear = () => {
     chosen.clear();
     tick();
@@ -47,6 +98,18 @@
 
   document.addEventListener("change", (event) => {
     const box = event.target;
+    if (box instanceof HTMLInputElement && box.id === "select-here") {
+      for (const one of boxes()) {
+        one.checked = box.checked;
+        if (box.checked) {
+          chosen.set(nameOf(one.value), one.value);
+        } else {
+          chosen.delete(nameOf(one.value));
+        }
+      }
+      show();
+      return;
+    }
     if (!(box instanceof HTMLInputElement) || box.name !== "user" || box.type !== "checkbox") {
       return;
     }
@@ -60,6 +123,11 @@
 
   document.addEventListener("click", (event) => {
     const target = event.target instanceof Element ? event.target : null;
+    const all = target?.closest("#select-found");
+    if (all) {
+      selectFound(all.dataset.names);
+      return;
+    }
     if (target?.closest("#selection-clear")) {
       clear();
       return;
@@ -170,5 +238,8 @@
       chosen.set(nameOf(box.value), box.value);
     }
   }
-  show();
+  if (form()) {
+    recall();
+    tick();
+  }
 })();
