@@ -5,6 +5,7 @@ With ``HUB_EXT_SCREENSHOTS`` set to a folder the pictures of the documentation a
 
 import re
 from datetime import datetime, timedelta, timezone
+from urllib.parse import quote
 
 import pytest
 import requests
@@ -151,11 +152,16 @@ def test_what_makes_no_sense_is_asked_about_first(platform, logged_in, limits):
     choose(page, "Memory, total", "value", "900 GB")
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_role("alert")).to_contain_text("Nothing is saved yet. Is this meant?")
-    expect(page.get_by_role("button", name="Save anyway")).to_be_focused()
+    expect(page.get_by_role("alert")).to_be_focused()
     assert limits.value("bob", "memory_mb")["source"] != "user"
-    page.keyboard.press("Enter")
+    # What is typed after the warning has not been asked about.
+    choose(page, "Memory, total", "value", "800 GB")
+    page.get_by_role("button", name="Save anyway").click()
+    expect(page.get_by_role("alert")).to_contain_text("800 GB")
+    assert limits.value("bob", "memory_mb")["source"] != "user"
+    page.get_by_role("button", name="Save anyway").press("Enter")
     expect(said(page)).to_contain_text("Saved")
-    assert limits.value("bob", "memory_mb")["value"] == 900 * 1024
+    assert limits.value("bob", "memory_mb")["value"] == 800 * 1024
     assert_not_reloaded(page)
 
 
@@ -449,9 +455,16 @@ def test_a_file_shows_its_differences_before_it_is_applied(platform, logged_in, 
     changes = page.get_by_role("region", name=re.compile("1 change"))
     expect(changes).to_contain_text("alice")
     assert limits.value("alice", "kernels")["value"] == 6
+    limits.set("users/alice", kernels=6, cores=3)
     changes.get_by_role("button", name="Apply").click()
-    expect(page.get_by_text("Imported: 1 change.")).to_be_visible()
+    expect(page.get_by_role("alert").first).to_contain_text("limits have changed meanwhile")
+    assert limits.value("alice", "kernels")["value"] == 6
+    changes = page.get_by_role("region", name=re.compile("2 changes"))
+    changes.get_by_label("Reason").fill("as it was")
+    changes.get_by_role("button", name="Apply").click()
+    expect(page.get_by_text("Imported: 2 changes.")).to_be_visible()
     assert limits.value("alice", "kernels")["source"] != "user"
+    assert limits.get("history")["batches"][0]["reason"] == "imported from a file: as it was"
 
 
 def test_a_file_that_is_not_right_says_where(platform, logged_in, limits):
@@ -487,7 +500,23 @@ def test_without_the_right_nothing_is_shown_or_changed(platform, logged_in, meth
 
 
 @pytest.mark.parametrize(
-    "path", ["admin/limits/user/alice", "admin/limits/batch", "admin/limits/import", "my-limits/ask/kernels"]
+    "path",
+    [
+        "admin/limits/user/alice",
+        "admin/limits/user/alice/preview",
+        "admin/limits/group/analytics",
+        "admin/limits/group/analytics/preview",
+        "admin/limits/default/edit",
+        "admin/limits/default/preview",
+        "admin/limits/batch",
+        "admin/limits/import",
+        "admin/limits/history/anything/undo",
+        "admin/limits/requests/1/grant",
+        "admin/limits/requests/1/decline",
+        "my-limits/ask/kernels",
+        "my-limits/requests/1/withdraw",
+        "my-kernels/anything/stop",
+    ],
 )
 def test_a_change_needs_the_pages_own_token(platform, logged_in, limits, path):
     page = logged_in("admin")
@@ -499,18 +528,136 @@ def test_a_change_needs_the_pages_own_token(platform, logged_in, limits, path):
 
 
 @pytest.mark.parametrize(
-    ("path", "status"),
+    ("path", "says"),
     [
-        ("admin/limits/user/%3Cscript%3E", 404),
-        ("admin/limits/history/..%2f..%2fmy/undo", 200),
-        ("admin/limits/requests/999999999/grant", 404),
-        ("my-limits/ask/nothing_like_it", 404),
+        ("admin/limits/user/%3Cscript%3E", "&lt;script&gt;"),
+        ("admin/limits/history/..%2f..%2fmy/undo", "There is no page at this address."),
+        ("admin/limits/history/nothing-like-it/undo", "There is no such change."),
+        ("admin/limits/requests/999999999/grant", "There is no request 999999999."),
+        ("my-limits/ask/nothing_like_it", "There is no limit of that name."),
     ],
 )
-def test_what_is_not_there_is_said(platform, logged_in, path, status):
+def test_what_is_not_there_is_said(platform, logged_in, path, says):
     answer = logged_in("admin").request.get(f"{platform.url}{PORTAL}{path}")
-    assert answer.status == status
-    assert "Traceback" not in answer.text()
+    assert answer.status == 404
+    problem = re.search(r'<div class="alert alert-warning problem".*?</div>', answer.text(), re.DOTALL)
+    assert says in problem[0]
+
+
+HOSTILE = ("<img src=x onerror=alert(1)>", "a\"b'c", "x:7:y", "o/../brien & sons", "Ωmega 100%25")
+
+
+def test_many_people_and_whatever_their_names(platform, logged_in, limits):
+    people = [f"person{number:03}" for number in range(130)]
+    limits.call("POST", "batch", json={"users": [*people, *HOSTILE], "values": {"executors": 3}, "confirmed": True})
+    total = len(people) + len(HOSTILE) + 3
+    page = open_admin(platform, logged_in)
+    page.get_by_role("link", name="Next").click()
+    expect(page).to_have_url(re.compile(r"\?page=2$"))
+    expect(page.locator("#people-scroll")).to_be_focused()
+    page.get_by_label("Select all on this page").check()
+    chosen = page.locator("#selection-count")
+    expect(chosen).to_have_text("50 selected")
+    page.reload()
+    expect(chosen).to_have_text("50 selected")
+    page.get_by_role("button", name=f"Select all {total}").click()
+    expect(chosen).to_have_text(f"{total} selected")
+    page.get_by_role("button", name="Select nobody").click()
+    expect(page.get_by_label("Select all on this page")).not_to_be_checked()
+    page.goto(f"{platform.url}{PORTAL}admin/limits?page=999")
+    expect(page.locator(".pager")).to_contain_text(f"of {total}")
+    expect(page.locator("tbody.subject")).to_have_count(total - 100)
+    for name in HOSTILE:
+        page.get_by_role("searchbox").fill(name)
+        expect(page.locator("tbody.subject .name")).to_have_text([name])
+        page.get_by_role("link", name=f"Edit {name}", exact=True).click()
+        choose(page, "Kernels", "value", "7")
+        page.get_by_role("button", name="Save", exact=True).click()
+        expect(page.locator("tbody.subject")).to_contain_text("7 user")
+        assert limits.value(quote(name, safe=""), "kernels")["value"] == 7
+
+
+def test_what_is_typed_is_not_dropped_unasked(platform, logged_in, limits):
+    page = open_admin(platform, logged_in)
+    answers, asked = [], []
+
+    def answer(dialog):
+        asked.append(dialog.message)
+        (dialog.accept if answers.pop(0) else dialog.dismiss)()
+
+    page.on("dialog", answer)
+    page.get_by_role("link", name="Edit bob").click()
+    typed = page.get_by_label("Kernels: own value")
+    typed.fill("9")
+    answers.append(False)
+    page.get_by_role("link", name="Memory, total").click()
+    answers.append(False)
+    typed.press("Escape")
+    expect(typed).to_have_value("9")
+    page.get_by_label("Select alice").check()
+    page.get_by_role("button", name="Edit selection").click()
+    batch = page.get_by_role("form", name="Limits of 1 people")
+    batch.get_by_label("Lifetime: own value").fill("1 d")
+    batch.get_by_role("button", name="Save for 1").click()
+    expect(row_of(page, "alice")).to_contain_text("own: lifetime")
+    expect(typed).to_have_value("9")
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(said(page)).to_contain_text("New starts by user bob")
+    assert limits.value("bob", "kernels")["value"] == 9
+    page.get_by_role("link", name="Edit bob").click()
+    typed.fill("3")
+    answers.append(True)
+    page.get_by_role("link", name="Memory, total").click()
+    expect(typed).to_have_count(0)
+    assert len(asked) == 3
+
+
+def test_what_is_typed_stays_when_the_login_has_ended(platform, page, limits):
+    page.goto(platform.url)
+    page.get_by_label("Username").fill("admin")
+    page.get_by_label("Password").fill(platform.password)
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("heading", name="Cluster", level=1)).to_be_visible()
+    page.goto(f"{platform.url}{PORTAL}admin/limits")
+    page.get_by_role("link", name="Edit bob").click()
+    choose(page, "Kernels", "value", "9")
+    page.context.clear_cookies()
+    form = page.get_by_role("form", name="Limits of bob")
+    form.get_by_role("button", name="Save").click()
+    expect(form.get_by_role("alert")).to_contain_text("You are not logged in any more")
+    expect(form.get_by_role("alert")).to_contain_text("Nothing was saved.")
+    expect(page.get_by_label("Kernels: own value")).to_have_value("9")
+
+
+def test_a_grant_that_lowers_asks_first(platform, logged_in, limits):
+    limits.set("users/alice", cores=2)
+    alice = Limits(platform, "alice", ())
+    alice.call("POST", "my/requests", json={"field": "cores", "wanted": 3, "reason": "x"})
+    page = open_admin(platform, logged_in, "admin/limits/requests")
+    page.get_by_role("link", name="Grant the request of alice: Cores, total").click()
+    limits.set("users/alice", cores=4)
+    dialog = page.get_by_role("dialog", name="Grant the request of alice?")
+    dialog.get_by_role("button", name="Grant", exact=True).click()
+    expect(dialog.get_by_role("alert")).to_contain_text("admin")
+    dialog.get_by_role("button", name="Grant", exact=True).click()
+    expect(dialog.get_by_role("alert")).to_contain_text("3 is less than what alice has now (4)")
+    assert limits.value("alice", "cores")["value"] == 4
+    dialog.get_by_role("button", name="Grant anyway").click()
+    expect(said(page)).to_contain_text("The request of alice was granted.")
+    assert limits.value("alice", "cores")["value"] == 3
+
+
+def test_a_lifetime_that_is_over_is_told_as_one(platform, logged_in, limits):
+    client = platform.person("alice").start("python_yarn")
+    limits.set("users/alice", lifetime=60)
+    page = logged_in("alice")
+    for path in ("my-kernels", "my-limits"):
+        page.goto(f"{platform.url}{PORTAL}{path}")
+        notice = page.get_by_role("status").filter(has_text="will be stopped at")
+        expect(notice).to_contain_text("running something does not keep it", timeout=90 * SECONDS)
+    take_picture(page, "my-limits-notice", True)
+    client.request("DELETE", f"kernels/{client.kernel_id}")
+    wait_for(lambda: not platform.running_applications(client.kernel_id), 30, what="the application's end")
 
 
 def test_a_kernel_that_is_going_to_be_stopped_is_announced_and_its_end_explained(platform, logged_in, limits):
