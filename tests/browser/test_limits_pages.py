@@ -596,7 +596,7 @@ def test_what_is_typed_is_not_dropped_unasked(platform, logged_in, limits):
     expect(typed).to_have_value("9")
     page.get_by_label("Select alice").check()
     page.get_by_role("button", name="Edit selection").click()
-    batch = page.get_by_role("form", name="Limits of 1 people")
+    batch = page.get_by_role("form", name="Limits of 1 person")
     batch.get_by_label("Lifetime: own value").fill("1 d")
     batch.get_by_role("button", name="Save for 1").click()
     expect(row_of(page, "alice")).to_contain_text("own: lifetime")
