@@ -23,6 +23,7 @@ from tests.gateways import (
     at_enterprise_gateway,
     database_of,
     kill_application,
+    limits,
     metric,
     rows,
     set_limits,
@@ -137,6 +138,8 @@ def test_a_start_whose_gateway_is_killed_is_undone_in_yarn_too(platform, alice, 
         assert alice.client().request("DELETE", f"kernels/{kernel_id}").status_code == 204
     else:
         assert "broken off" in row["end_reason"]
+        ended(platform, kernel_id)
+        assert since("abandoned-start") + since("abandoned-start-in-yarn") == 1
     nothing_left(platform, kernel_id)
 
 
@@ -194,27 +197,74 @@ def test_a_kernel_whose_application_is_killed_says_what_yarn_says(platform, alic
     nothing_left(platform, kernel.kernel_id)
 
 
-def test_a_kernel_that_enterprise_gateway_forgot_is_ended_in_yarn_and_frees_its_place(platform, alice, repaired):
-    """And one that had been released is ended too, and one without any reservation is left alone."""
-    since = repaired("vanished", "late-application")
-    forgotten, late, unknown = (alice.start("python_yarn") for _ in range(3))
-    for kernel in (forgotten, late, unknown):
-        kernel.close()
+def test_what_enterprise_gateway_forgot_is_ended_in_yarn_and_frees_its_place(platform, alice, repaired):
+    """Kernels that ran, that were started or restarted by a gateway that is gone, and that were to end.
+
+    And one that had been released is ended too, and one without any reservation is left alone.
+    """
+    cases = ("vanished", "late-application", "abandoned-start-in-yarn", "abandoned-restart-in-yarn")
+    since = repaired(*cases, "abandoned-restart", "unfinished-end")
+    nowhere, to_end = str(uuid.uuid4()), str(uuid.uuid4())
+    with limits(platform, "alice", kernels="unlimited", memory_mb="unlimited", cores="unlimited"):
+        kernels = [alice.start("python_yarn") for _ in range(5)]
+        for kernel in kernels:
+            kernel.close()
+        # Suspended, it can't be asked, and nothing is decided.
+        service_process(platform, "jeg_plugin").suspend()
+        for kernel_id in (nowhere, to_end):
+            asyncio.run(reserve_and_die(platform, kernel_id))
+    forgotten, late, unknown, starting, restarting = (kernel.kernel_id for kernel in kernels)
     # Nobody but YARN knows of them in the end.
-    service_process(platform, "jeg_plugin").suspend()
-    write(platform, "update kernels set state = 'ended', ended_at = started_at where id = ?", late.kernel_id)
-    write(platform, "delete from kernels where id = ?", unknown.kernel_id)
-    forget_in_enterprise_gateway(platform, forgotten.kernel_id, late.kernel_id, unknown.kernel_id)
-    wait_for(lambda: not platform.running_applications(late.kernel_id), 40, what="the end of the late one")
-    assert "it ended in the cluster" in ended(platform, forgotten.kernel_id, 40)
-    wait_for(lambda: not platform.running_applications(forgotten.kernel_id), 20)
+    write(platform, "update kernels set state = 'ended', ended_at = started_at where id = ?", late)
+    write(platform, "delete from kernels where id = ?", unknown)
+    for kernel_id, state in (
+        (starting, "starting"),
+        (restarting, "restarting"),
+        (nowhere, "restarting"),
+        (to_end, "ending"),
+    ):
+        write(
+            platform,
+            "update kernels set state = ?, leased_until = '2020-01-01 00:00:00.000000' where id = ?",
+            state,
+            kernel_id,
+        )
+    forget_in_enterprise_gateway(platform, forgotten, late, unknown, starting, restarting)
+    wait_for(lambda: not platform.running_applications(late), 40, what="the end of the late one")
+    assert "it ended in the cluster" in ended(platform, forgotten, 40)
+    assert "its start was broken off" in ended(platform, starting)
+    assert "its restart was broken off" in ended(platform, restarting)
+    assert "its restart was broken off" in ended(platform, nowhere)
+    ended(platform, to_end)
+    for kernel_id in (forgotten, starting, restarting):
+        wait_for(lambda kernel_id=kernel_id: not platform.running_applications(kernel_id), 20)
     assert since("late-application") >= 1
-    assert since("vanished") == 1
+    for case in ("vanished", "abandoned-start-in-yarn", "abandoned-restart-in-yarn", "abandoned-restart"):
+        assert since(case) == 1, case
+    assert since("unfinished-end") == 1
     wait_for(lambda: metric(platform.gateway, "hub_gateway_unknown_applications") == 1, 30)
-    (application,) = platform.running_applications(unknown.kernel_id)
-    assert unknown.kernel_id not in rows(platform)
+    (application,) = platform.running_applications(unknown)
+    assert unknown not in rows(platform)
     kill_application(platform, application["id"])
     wait_for(lambda: metric(platform.gateway, "hub_gateway_unknown_applications") == 0, 30)
+
+
+def test_a_kernel_that_asks_yarn_for_more_than_its_definition_counts_with_it(platform, alice, repaired):
+    since = repaired("grown")
+    kernel = alice.start("spark_python")
+    counted = alive(platform, "alice")[kernel.kernel_id]
+    kernel.run("spark.sparkContext._jsc.sc().requestExecutors(1)")
+    held = wait_for(
+        lambda: [one for one in platform.running_applications(kernel.kernel_id) if one["allocatedVCores"] > 2], 30
+    )
+    assert held[0]["allocatedMB"] > counted["memory_mb"]
+    wait_for(lambda: since("grown") == 1, GRACE + 30, what="the repair")
+    row = alive(platform, "alice")[kernel.kernel_id]
+    assert (row["memory_mb"], row["cores"]) == (held[0]["allocatedMB"], held[0]["allocatedVCores"])
+    assert row["state"] == "running"
+    with limits(platform, "alice", memory_mb=row["memory_mb"]), pytest.raises(Exception, match="memory"):
+        alice.start("python_yarn")
+    kernel.delete()
 
 
 def test_a_kernel_whose_place_was_given_back_does_not_live_on(platform, alice, repaired):
