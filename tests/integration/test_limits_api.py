@@ -163,6 +163,9 @@ def test_who_becomes_an_administrator_on_the_hubs_page_may_set_limits_until_they
     root.hub("PATCH", "/users/bob", json={"admin": True}).raise_for_status()
     try:
         assert may() == 200
+        page = bob.session.get(f"{platform.url}/services/portal/admin/limits", timeout=30)
+        assert (page.status_code, "User limits" in page.text) == (200, True)
+        assert "User limits" in bob.session.get(f"{platform.url}/hub/home", timeout=30).text
         # The token decides, not who owns it.
         assert Api(platform.gateway, bob.token(ACCESS)[0]).refused("GET", "users") == (403, "not-a-limits-admin")
     finally:
