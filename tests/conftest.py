@@ -32,6 +32,10 @@ c.HubGateway.launch_timeout = 120
 c.Service.header_timeout = 20
 """
 
+# Whoever starts tests in the background of a shell without job control leaves SIGINT ignored, and every process that is
+# started from here would inherit it: kernels could not be interrupted, the demo not be stopped.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 
 def free_port() -> int:
     with socket.socket() as one:
