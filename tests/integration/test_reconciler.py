@@ -253,7 +253,8 @@ def test_a_kernel_that_asks_yarn_for_more_than_its_definition_counts_with_it(pla
     since = repaired("grown")
     kernel = alice.start("spark_python")
     counted = alive(platform, "alice")[kernel.kernel_id]
-    kernel.run("spark.sparkContext._jsc.sc().requestExecutors(1)")
+    # Without dynamic allocation Spark counts from none: two are one more than there is.
+    kernel.run("sc._jsc.sc().requestExecutors(2)")
     held = wait_for(
         lambda: [one for one in platform.running_applications(kernel.kernel_id) if one["allocatedVCores"] > 2], 30
     )
