@@ -266,23 +266,24 @@ async def test_the_limits_of_ten_thousand_users_go_out_and_in_again_while_others
     users = "".join(f"  {name.format(number)}: {{cores: {number}, kernels: 4}}\n" for number in range(10_000))
     text = f"default: {{kernels: 2}}\ngroups: {{}}\nusers:\n{users}"
     assert len(text) > 1024 * 1024
-    done, longest = await while_others_wait(api.good("POST", "import?dry_run=false&confirmed=true", text))
+    done, share = await while_others_wait(api.good("POST", "import?dry_run=false&confirmed=true", text))
     assert len(done["changes"]) == 20_001
-    assert longest < 1
-    exported, longest = await while_others_wait(api.good("GET", "export"))
-    assert longest < 0.5
-    again, longest = await while_others_wait(api.good("POST", "import?dry_run=false", exported))
+    assert share < 0.5
+    exported, share = await while_others_wait(api.good("GET", "export"))
+    assert share < 0.5
+    again, share = await while_others_wait(api.good("POST", "import?dry_run=false", exported))
     assert (again["changes"], again["batch"]) == ([], None)
-    assert longest < 1
+    assert share < 0.5
 
 
 async def while_others_wait(work):
-    """Return the answer, and for how long at most nothing else was done."""
-    working, last, longest = asyncio.create_task(work), time.perf_counter(), 0.0
+    """Return the answer, and in which share of the time, at one go, nothing else was done: on any machine the same."""
+    working, began, longest = asyncio.create_task(work), time.perf_counter(), 0.0
+    last = began
     while not working.done():
         await asyncio.sleep(0.005)
         last, longest = time.perf_counter(), max(longest, time.perf_counter() - last)
-    return await working, longest
+    return await working, longest / (time.perf_counter() - began)
 
 
 async def test_administrators_of_the_hub_set_limits_with_a_token_that_has_their_scopes(api):
