@@ -587,8 +587,8 @@ def test_what_is_typed_is_not_dropped_unasked(platform, logged_in, limits):
 
     page.on("dialog", answer)
     page.get_by_role("link", name="Edit bob").click()
-    typed = page.get_by_label("Kernels: own value")
-    typed.fill("9")
+    choose(page, "Kernels", "value", "9")
+    typed = page.get_by_role("form", name="Limits of bob").get_by_label("Kernels: own value")
     answers.append(False)
     page.get_by_role("link", name="Memory, total").click()
     answers.append(False)
@@ -597,6 +597,7 @@ def test_what_is_typed_is_not_dropped_unasked(platform, logged_in, limits):
     page.get_by_label("Select alice").check()
     page.get_by_role("button", name="Edit selection").click()
     batch = page.get_by_role("form", name="Limits of 1 person")
+    batch.get_by_label("Lifetime: which value").select_option("value")
     batch.get_by_label("Lifetime: own value").fill("1 d")
     batch.get_by_role("button", name="Save for 1").click()
     expect(row_of(page, "alice")).to_contain_text("own: lifetime")

@@ -80,7 +80,8 @@
   };
 
   const selectFound = async (address) => {
-    const answer = await fetch(address, { credentials: "same-origin" });
+    const headers = JSON.parse(document.getElementById("main").getAttribute("hx-headers"));
+    const answer = await fetch(address, { credentials: "same-origin", headers });
     if (!answer.ok) {
       window.location.reload();
       return;
