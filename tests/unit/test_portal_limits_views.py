@@ -444,6 +444,15 @@ def test_the_history_tells_what_became_what():
     assert (view.hidden, view.ago) == (3, "5 min ago")
 
 
+@pytest.mark.parametrize(
+    ("who", "undone", "can"),
+    [("lena", False, True), ("lena", True, False), ("(end date)", False, False), ("(configuration)", False, False)],
+)
+def test_only_what_somebody_did_can_be_undone(who, undone, can):
+    view = limits_words.batch_view(Batch(batch="1", at=NOW, who=who, undone=undone), NOW)
+    assert view.can_undo is can
+
+
 def test_a_request_shows_its_decision():
     asked = LimitRequest(
         id=3,

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from hub_ext.limits.history import CONFIGURATION, END_DATE
+
 from ..limits_models import Batch, ChangeLine, LimitRequest, PersonLimits, Preview, Value
 from .limits import badge, day_words, label, names_words, value_text, value_words
 from .limits_table import use_of
@@ -65,6 +67,8 @@ class BatchView:
     lines: tuple[LineView, ...]
     hidden: int
     ago: str
+    #: What nobody did can't be taken back: a date that came, a configuration that was read.
+    can_undo: bool
 
 
 #: More lines of one change are counted instead of shown.
@@ -83,6 +87,7 @@ def batch_view(batch: Batch, now: datetime) -> BatchView:
         lines=tuple(_line(one, now) for one in batch.lines[:MOST_LINES]),
         hidden=max(0, len(batch.lines) - MOST_LINES) + batch.left_off,
         ago=f"{since(batch.at, now)} ago",
+        can_undo=not batch.undone and batch.who not in (CONFIGURATION, END_DATE),
     )
 
 
