@@ -60,8 +60,8 @@ def test_fifty_at_once_through_two_gateways_start_five_real_kernels(platform, al
         assert set(alive(platform, "alice")) == started == platform.kernels_of_enterprise_gateway()
         assert {one["applicationTags"] for one in platform.running_applications()} == started
         delete_all(other.url, token, started)
-    assert not alive(platform, "alice")
-    assert not platform.running_applications()
+    wait_for(lambda: not alive(platform, "alice"), 60, what="the release of all places")
+    wait_for(lambda: not platform.running_applications(), 60, what="the end of all applications")
 
 
 def test_fifty_at_once_are_five_in_each_of_twenty_rounds(platform, alice, tmp_path, database_url):
