@@ -216,3 +216,10 @@ class Person:
     def stop_server(self):
         self.hub("DELETE", f"/users/{quote(self.name)}/server")
         wait_for(lambda: not self.server(), 60, what="the notebook server's end")
+
+
+def end_kernels(person):
+    """End what an earlier test has left running, so that one failure stays one."""
+    for kernel in person.kernels():
+        person.client().request("DELETE", f"kernels/{kernel['id']}")
+    wait_for(lambda: not person.platform.running_applications(), 60, what="the end of all applications")

@@ -15,10 +15,15 @@ from hub_ext.errors import CASES
 from hub_ext.limits.model import Edit, Subject
 from hub_ext.limits.store import LimitStore
 from tests.processes import service_process, suspended
-from tests.support import wait_for
+from tests.support import end_kernels, wait_for
 
 #: What alice has of her group would be in the way of everything that is larger.
 NO_LIMITS = {"kernels": "unlimited", "memory_mb": "unlimited", "cores": "unlimited"}
+
+
+@pytest.fixture(autouse=True)
+def _nothing_runs_before(platform, alice):
+    end_kernels(alice)
 
 
 @dataclass(frozen=True)
