@@ -147,8 +147,8 @@ def test_a_refused_start_reads_well_in_labs_dialog(platform, lab):
         dialog = lab.page.get_by_role("dialog")
         expect(dialog).to_contain_text("Error Starting Kernel", timeout=60 * SECONDS)
         text = dialog.inner_text()
-        assert "500000 MB" in text
-        assert "Choose a smaller kernel." in text
+        assert "Too large asks for a driver of 537.25 GB" in text
+        assert "Choose a kernel with a driver of at most 6.0 GB" in text
         assert "Traceback" not in text
         dialog.get_by_role("button").last.click()
     finally:
