@@ -1,6 +1,6 @@
 """From default, group and user values to one answer per field, with where it came from. Pure."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -136,8 +136,3 @@ def plain(value: Value) -> int | str | list[str] | None:
 def number(limit: ResolvedLimit) -> int | None:
     """Return the limit as a number, or None when it is unlimited."""
     return limit.value if isinstance(limit.value, int) else None
-
-
-def merged_groups(all_groups: Mapping[str, Mapping[str, Any]], names: Iterable[str]) -> dict[str, Mapping[str, Any]]:
-    """Keep the groups in `names` that have limits."""
-    return {name: all_groups[name] for name in names if name in all_groups}
