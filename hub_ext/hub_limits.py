@@ -60,7 +60,7 @@ async def limits_in(
 
     subjects = [DEFAULT, Subject("user", user), *(Subject("group", name) for name in groups)]
     now = datetime.now(timezone.utc)
-    stored = await values_of(session, subjects)
+    stored = await session.run_sync(values_of, subjects)
     own = {subject: _in_force(subject, values, now) for subject, values in stored.items()}
     everything = AllLimits(
         configured,

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from sqlalchemy import Case, Update, bindparam, case, or_, select, update
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy import Case, Connection, Update, bindparam, case, or_, select, update
 
 from ..cluster import ClusterState
 from ..database import Database, Kernel
 from .decide import Ask, Held, limit_refusal
+from .rows import Reader
 from .store import LimitStore
 
 STARTING, RUNNING, RESTARTING, ENDING, ENDED = "starting", "running", "restarting", "ending", "ended"
@@ -31,8 +31,6 @@ _ADD = Kernel.__table__.insert()  # type: ignore[attr-defined]  # a table, which
 _HELD = select(Kernel.id, Kernel.kernelspec, Kernel.memory_mb, Kernel.cores).where(
     Kernel.owner == bindparam("of_owner"), Kernel.state != ENDED
 )
-#: These updates touch no object that the session keeps.
-_PLAIN: dict[str, Any] = {"execution_options": {"synchronize_session": False}}
 
 
 def utc_now() -> datetime:
@@ -80,9 +78,10 @@ class Admission:
         PublicError
             The refusal, with its numbers. Nothing was reserved.
         """
-        async with self._database.transaction(lock=f"user:{ask.owner}") as session:
-            limits = await self._store.resolved(ask.owner, starter.groups, session)
-            refusal = limit_refusal(ask, limits, await held_by(session, ask.owner), cluster)
+
+        def work(connection: Connection) -> dict[str, Any]:
+            limits = self._store.resolved_by(connection, ask.owner, starter.groups)
+            refusal = limit_refusal(ask, limits, held_by(connection, ask.owner), cluster)
             if refusal is not None:
                 raise refusal
             now = self._now()
@@ -101,8 +100,10 @@ class Admission:
                 "leased_until": now + self._lease,
                 "stop_reason": "",
             }
-            await session.execute(_ADD, row)
-        return Kernel(**row)
+            connection.execute(_ADD, row)
+            return row
+
+        return Kernel(**await self._database.write(work, lock=f"user:{ask.owner}"))
 
     async def confirm(self, kernel_id: str) -> bool:
         """Record that a start or restart is done; False when the row was released meanwhile and the kernel must go."""
@@ -152,12 +153,14 @@ class Admission:
     async def renew(self, kernel_ids: Collection[str]) -> frozenset[str]:
         """Go on holding the leases of the kernels that this gateway works on; return those that are to end."""
         at_work = (Kernel.id.in_(kernel_ids), Kernel.state.in_(AT_WORK))
-        async with self._database.transaction() as session:
-            await session.execute(
-                update(Kernel).where(*at_work).values(leased_until=self._now() + self._lease), **_PLAIN
-            )
-            ending = await session.scalars(select(Kernel.id).where(*at_work, Kernel.state == ENDING))
-            return frozenset(ending.all())
+        renewed = update(Kernel).where(*at_work).values(leased_until=self._now() + self._lease)
+        to_end = select(Kernel.id).where(*at_work, Kernel.state == ENDING)
+
+        def work(connection: Connection) -> frozenset[str]:
+            connection.execute(renewed)
+            return frozenset(connection.scalars(to_end).all())
+
+        return await self._database.write(work)
 
     async def grow(self, kernel_id: str, memory_mb: int, cores: int) -> bool:
         """Count what a running kernel holds, which is more than was counted before, whatever the limits are."""
@@ -180,9 +183,7 @@ class Admission:
         return True
 
     async def _write(self, statement: Update) -> bool:
-        async with self._database.transaction() as session:
-            result = await session.execute(statement, **_PLAIN)
-            return bool(result.rowcount)  # type: ignore[attr-defined]  # an UPDATE's result is a CursorResult
+        return await self._database.write(lambda connection: bool(connection.execute(statement).rowcount))
 
 
 def _first_reason(reason: str) -> Case[str]:
@@ -202,7 +203,7 @@ def _of_lease(statement: Update, kernel_id: str, lease: datetime | None) -> Upda
     )
 
 
-async def held_by(session: AsyncSession, owner: str) -> list[Held]:
+def held_by(reader: Reader, owner: str) -> list[Held]:
     """Return what the kernels of `owner` that have not ended hold."""
-    rows = await session.execute(_HELD, {"of_owner": owner})
+    rows = reader.execute(_HELD, {"of_owner": owner})
     return [Held(kernel_id, kernelspec, memory_mb, cores) for kernel_id, kernelspec, memory_mb, cores in rows]

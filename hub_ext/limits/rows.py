@@ -8,8 +8,9 @@ from functools import lru_cache
 from itertools import islice
 from typing import Any, TypeVar
 
-from sqlalchemy import Executable, Text, and_, bindparam, cast, delete, insert, or_, select, update
+from sqlalchemy import Connection, Executable, Text, and_, bindparam, cast, delete, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Session
 
 from ..database import LimitSubject, LimitValue, Setting
 from ..errors import PublicError
@@ -22,6 +23,8 @@ CONFIGURED = "configured_limits"
 #: Databases take only so many parameters in one statement.
 CHUNK = 1000
 
+#: Where rows are read: what `AsyncSession.run_sync` and `Database.write` give.
+Reader = Session | Connection
 Stored = dict[Subject, dict[str, OwnValue]]
 #: A statement, and the names that it is about.
 Question = tuple[Executable, dict[str, list[str]]]
@@ -42,33 +45,31 @@ def chunks(items: Iterable[T], size: int = CHUNK) -> Iterator[list[T]]:
         yield chunk
 
 
-async def values_of(
-    session: AsyncSession, subjects: Collection[Subject] | None = None, *, skip_unreadable: bool = False
-) -> Stored:
+def values_of(reader: Reader, subjects: Collection[Subject] | None = None, *, skip_unreadable: bool = False) -> Stored:
     """Return the values in the table, also those whose time is over: of `subjects`, or of all.
 
     Who is about to replace values may skip those that make no sense.
     """
-    return await _values(session, _of(_VALUES, subjects), skip_unreadable)
+    return _values(reader, _of(_VALUES, subjects), skip_unreadable)
 
 
-async def ended_values(session: AsyncSession, now: datetime) -> Stored:
+def ended_values(reader: Reader, now: datetime) -> Stored:
     """Return the values whose time was over at `now`."""
-    return await _values(session, [(_VALUES.where(LimitValue.until <= now), {})])
+    return _values(reader, [(_VALUES.where(LimitValue.until <= now), {})])
 
 
-async def revisions_of(session: AsyncSession, subjects: Collection[Subject] | None = None) -> dict[Subject, int]:
+def revisions_of(reader: Reader, subjects: Collection[Subject] | None = None) -> dict[Subject, int]:
     """Return the revisions of those whose values were ever changed."""
     found = {}
     for query, names in _of(_REVISIONS, subjects):
-        for scope, name, revision in await session.execute(query, names):
+        for scope, name, revision in reader.execute(query, names):
             found[subject_of(scope, name)] = revision
     return found
 
 
-async def read_configured(session: AsyncSession) -> Configured:
+def read_configured(reader: Reader) -> Configured:
     """Return what the gateway wrote down of the Hub's configuration."""
-    text = await session.scalar(_CONFIGURED)
+    text = reader.scalar(_CONFIGURED)
     return _configured(text or "{}")
 
 
@@ -124,10 +125,10 @@ def unreadable(reason: object) -> PublicError:
     )
 
 
-async def _values(session: AsyncSession, questions: Iterable[Question], skip_unreadable: bool = False) -> Stored:
+def _values(reader: Reader, questions: Iterable[Question], skip_unreadable: bool = False) -> Stored:
     found: Stored = defaultdict(dict)
     for query, names in questions:
-        for scope, name, field, value, until, after in await session.execute(query, names):
+        for scope, name, field, value, until, after in reader.execute(query, names):
             try:
                 found[subject_of(scope, name)][field] = OwnValue(checked(field, value), until, checked(field, after))
             except ValueError as error:

@@ -25,7 +25,7 @@ from .history import (
 from .model import DEFAULT, AllLimits, Configured, Edit, OwnValue, Scope, Subject, SubjectLimits, in_force
 from .refused import configured_elsewhere, no_such_change, nothing_left, value_changed
 from .resolve import ResolvedLimit
-from .rows import CONFIGURED, ended_values, read_configured, revisions_of, unreadable, values_of
+from .rows import CONFIGURED, Reader, ended_values, read_configured, revisions_of, unreadable, values_of
 from .writing import apply_edits, end_values, note_configured
 
 __all__ = [
@@ -106,30 +106,33 @@ class LimitStore:
     async def everything(self) -> AllLimits:
         """Return all limits, as of one moment."""
         async with self._database.reading() as session:
-            return await self._read(session, None)
+            return await session.run_sync(self._read, None)
 
     async def some(self, subjects: Collection[Subject], session: AsyncSession) -> AllLimits:
         """Return what concerns `subjects`, as the caller's `session` sees it; everything else is left out."""
         return in_force(
-            await read_configured(session),
-            await values_of(session, subjects),
-            await revisions_of(session, subjects),
+            await session.run_sync(read_configured),
+            await session.run_sync(values_of, subjects),
+            await session.run_sync(revisions_of, subjects),
             self._now(),
         )
 
-    async def resolved(
-        self, user: str, groups: Collection[str], session: AsyncSession | None = None
-    ) -> dict[str, ResolvedLimit]:
+    async def resolved(self, user: str, groups: Collection[str]) -> dict[str, ResolvedLimit]:
+        """Return the limits in force for one user; see `resolved_by`."""
+        async with self._database.reading() as session:
+            return await session.run_sync(self.resolved_by, user, groups)
+
+    def resolved_by(self, reader: Reader, user: str, groups: Collection[str]) -> dict[str, ResolvedLimit]:
         """Return the limits in force for one user, by reading what concerns them only.
 
         Parameters
         ----------
+        reader : Session or Connection
+            The transaction to read in.
         user : str
             The Hub user.
         groups : collection of str
             The groups they are in.
-        session : AsyncSession, optional
-            The transaction to read in, when the caller has one.
 
         Raises
         ------
@@ -137,11 +140,7 @@ class LimitStore:
             ``limits-unreadable`` when what is stored makes no sense; ``database-unreachable``.
         """
         subjects = {DEFAULT, Subject("user", user), *(Subject("group", name) for name in groups)}
-        if session is not None:
-            found = await self._read(session, subjects)
-        else:
-            async with self._database.reading() as own_session:
-                found = await self._read(own_session, subjects)
+        found = self._read(reader, subjects)
         try:
             return found.resolved(user, groups)
         except ValueError as error:
@@ -226,8 +225,8 @@ class LimitStore:
             if lines[0].who == CONFIGURATION:
                 raise configured_elsewhere(batch)
             subjects = {line.subject for line in lines}
-            await end_values(session, await values_of(session, subjects), self._now())
-            current = await values_of(session, subjects)
+            await end_values(session, await session.run_sync(values_of, subjects), self._now())
+            current = await session.run_sync(values_of, subjects)
             for line in lines:
                 if not as_now(line, current.get(line.subject, {})):
                     own = current.get(line.subject, {}).get(line.field, OwnValue(None))
@@ -238,15 +237,15 @@ class LimitStore:
     async def end_grants(self) -> int:
         """Let values whose time is over become those that come after them; returns how many."""
         async with self._database.reading() as session:
-            if not await ended_values(session, self._now()):
+            if not await session.run_sync(ended_values, self._now()):
                 return 0
         async with self._writing(None) as session:
-            return await end_values(session, await ended_values(session, self._now()), self._now())
+            return await end_values(session, await session.run_sync(ended_values, self._now()), self._now())
 
-    async def _read(self, session: AsyncSession, subjects: Collection[Subject] | None) -> AllLimits:
-        configured = await read_configured(session)
-        stored = await values_of(session, subjects)
-        revisions = await revisions_of(session) if subjects is None else {}
+    def _read(self, reader: Reader, subjects: Collection[Subject] | None) -> AllLimits:
+        configured = read_configured(reader)
+        stored = values_of(reader, subjects)
+        revisions = revisions_of(reader) if subjects is None else {}
         return in_force(configured, stored, revisions, self._now())
 
     @asynccontextmanager

@@ -28,12 +28,12 @@ async def apply_edits(
         ``limits-changed`` when an editor saw something older.
     """
     subjects = {edit.subject for edit in edits}
-    revisions = await revisions_of(session, subjects)
+    revisions = await session.run_sync(revisions_of, subjects)
     for edit in edits:
         await _check_revision(session, edit, revisions.get(edit.subject, 0))
-    current = await values_of(session, subjects, skip_unreadable=True)
+    current = await session.run_sync(values_of, subjects, skip_unreadable=True)
     if await end_values(session, current, now):
-        current = await values_of(session, subjects, skip_unreadable=True)
+        current = await session.run_sync(values_of, subjects, skip_unreadable=True)
     plan = planned(edits, current)
     if not plan.lines:
         return ""

@@ -3,8 +3,7 @@ import uuid
 from datetime import datetime, timedelta, timezone
 
 import pytest
-from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy import Connection, select
 
 from hub_ext.database import Kernel
 from hub_ext.errors import PublicError
@@ -228,16 +227,16 @@ async def test_a_changed_limit_counts_from_the_next_start_on(database, admission
 
 async def test_what_fails_after_the_row_was_written_leaves_nothing(database, admission, monkeypatch):
     """The gateway dies, or is cancelled, between writing and the commit."""
-    execute, written = AsyncSession.execute, []
+    execute, written = Connection.execute, []
 
-    async def broken_off(session, statement, *args, **more):
-        result = await execute(session, statement, *args, **more)
+    def broken_off(connection, statement, *args, **more):
+        result = execute(connection, statement, *args, **more)
         if getattr(statement, "is_insert", False):
-            written.append(len((await execute(session, select(Kernel.id))).all()))
+            written.append(len(execute(connection, select(Kernel.id)).all()))
             raise asyncio.CancelledError
         return result
 
-    monkeypatch.setattr(AsyncSession, "execute", broken_off)
+    monkeypatch.setattr(Connection, "execute", broken_off)
     with pytest.raises(asyncio.CancelledError):
         await admission.reserve(ask(), starter())
     monkeypatch.undo()

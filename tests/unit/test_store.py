@@ -413,7 +413,7 @@ async def test_stored_values_that_make_no_sense_stop_everything_that_needs_them(
 async def test_within_ones_own_transaction_limits_are_those_of_that_transaction(store, database):
     async with database.transaction(lock="limits") as session:
         await store.apply([Edit(ALICE, {"kernels": 1})], who="root", session=session)
-        assert (await store.resolved("alice", (), session))["kernels"].value == 1
+        assert (await session.run_sync(store.resolved_by, "alice", ()))["kernels"].value == 1
         await session.rollback()
     assert await kernels(store) == (UNLIMITED, "default")
 
