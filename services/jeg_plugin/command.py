@@ -11,6 +11,7 @@ from pathlib import Path
 
 from .counted import with_overheads
 from .definition import Definition, DefinitionError, Size
+from .story import NONE
 
 SUBMIT_CLASS = "org.apache.spark.deploy.SparkSubmit"
 DRIVER = Path(__file__).with_name("driver.py")
@@ -54,6 +55,8 @@ class Start:
     port_range: str = "0..0"
     #: True where the gateway's own account may act for others (Kerberos): Spark's ``--proxy-user``.
     impersonate: bool = False
+    #: The id of the request that asked for it, for the logs.
+    request: str = NONE
 
     def __post_init__(self) -> None:
         for name, value, pattern in (
@@ -186,6 +189,9 @@ def _driver_arguments(definition: Definition, start: Start) -> list[str]:
         # Nor does it take a zero here: Python's workers would have no memory at all.
         *([] if definition.size.pyspark_memory_mb else ["--without", PYSPARK_MEMORY]),
         *("--kernel-id", start.kernel_id),
+        *("--user", start.user),
+        # With an equals sign: it may begin with a dash.
+        f"--request-id={start.request}",
         *("--response-address", start.response_address),
         *("--public-key", start.public_key),
         *("--port-range", start.port_range),

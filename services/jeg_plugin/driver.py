@@ -117,6 +117,7 @@ class Spark:
             log.exception("Spark could not be started.")
             return
         self._session = session
+        log.info("Spark is ready: application=%s", session.sparkContext.applicationId)
         self._publish({"spark": session, "sc": session.sparkContext, "sql": session.sql})
 
     def _publish(self, values: Mapping[str, Any]) -> None:
@@ -172,6 +173,8 @@ def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser()
     parser.add_argument("--executors", type=int, required=True)
     parser.add_argument("--without", action="append", default=[])
+    parser.add_argument("--request-id", default="-")
+    parser.add_argument("--user", default="-")
     for name in ("type", "kernel-id", "response-address", "public-key", "port-range"):
         parser.add_argument(f"--{name}", required=True)
     return parser.parse_args()
@@ -185,12 +188,14 @@ class WithoutPy4j(logging.Filter):
         return f"{os.sep}py4j{os.sep}" not in record.pathname
 
 
-def prepare_process() -> None:
+def prepare_process(story: str) -> None:
     """Keep what the kernel writes inside its container, and its log out of the notebook."""
     # The kernel shows what arrives at the standard streams in the notebook; the container's log is the original one.
     container_log = open(os.dup(2), "w", buffering=1)  # noqa: SIM115 - lives as long as the process
     handler = logging.StreamHandler(container_log)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    # As the services write it, so that one search over all logs finds what belongs to a kernel.
+    layout = f"[%(levelname)1.1s %(asctime)s.%(msecs)03d %(name)s] %(message)s {story}"
+    handler.setFormatter(logging.Formatter(layout, "%Y-%m-%d %H:%M:%S"))
     ours = logging.getLogger("remote_kernel")
     ours.addHandler(handler)
     ours.setLevel(logging.INFO)
@@ -203,7 +208,8 @@ def prepare_process() -> None:
 def main() -> None:
     """Run the kernel until it is shut down."""
     arguments = parsed()
-    prepare_process()
+    prepare_process(f"kernel={arguments.kernel_id} user={arguments.user} request={arguments.request_id}")
+    log.info("Driver runs: container=%s", os.environ.get("CONTAINER_ID", "-"))
     address = channel.own_address(arguments.response_address, os.environ)
     ports = channel.choose_ports(address, arguments.port_range, 6)
     spark: Spark | None = None
@@ -219,6 +225,7 @@ def main() -> None:
         info = {**connection, **process, "kernel_id": arguments.kernel_id, "kernel_name": ""}
         channel.report(arguments.response_address, arguments.public_key, info)
         requests.start(connection["key"].encode())
+        log.info("Driver connected to Enterprise Gateway:")
 
     app = DriverApp.instance(
         kernel_class=DriverKernel,
@@ -240,6 +247,7 @@ def main() -> None:
     spark = Spark(namespace, arguments.executors, visible=arguments.type == "spark-python", without=arguments.without)
     spark.start()
     app.start()
+    log.info("Driver ends:")
     leave()
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from .command import Start, argv_of, environment_of
 from .counted import DefinitionChangedError, as_counted
 from .definition import Definition, DefinitionError, definition_of, kernel_id_of, user_of
+from .story import REQUEST_ID, TELLS, Story, request_id_of
 
 #: kernel.json is small; whatever is larger is something else.
 MAXIMUM_BYTES = 256 * 1024
@@ -38,12 +39,18 @@ def prepare(arguments: Sequence[str], environ: Mapping[str, str]) -> tuple[list[
         public_key=public_key,
         port_range=port_range,
         impersonate=environ.get("EG_IMPERSONATION_ENABLED", "").lower() == "true",
+        request=request_id_of(environ.get(REQUEST_ID)),
     )
     if kernel_id != start.kernel_id:
         raise DefinitionError("KERNEL_ID is not the kernel that Enterprise Gateway starts")
     definition = as_counted(definition_in(folder), environ)
     environment = environment_of(start, environ)
     return argv_of(definition, start, environment), environment
+
+
+def story_of(environ: Mapping[str, str]) -> Story:
+    """Return whose start this is, for the log; `prepare` has checked the names."""
+    return Story(environ["KERNEL_ID"], environ["KERNEL_USERNAME"], request_id_of(environ.get(REQUEST_ID)))
 
 
 def definition_in(folder: str) -> Definition:
@@ -66,6 +73,7 @@ def main() -> int:
     """Replace this process by the submission client; return only when that can't be."""
     try:
         argv, environment = prepare(sys.argv[1:], os.environ)
+        print(TELLS + f"Spark's client submits: {story_of(os.environ)}", file=sys.stderr, flush=True)
         os.execvpe(argv[0], argv, environment)  # noqa: S606 - an argument list, no shell; the values were checked
     except DefinitionChangedError as error:
         print(f"Error: {error}", file=sys.stderr)

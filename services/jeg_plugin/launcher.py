@@ -5,6 +5,9 @@ import signal
 import subprocess
 import threading
 from collections import deque
+from collections.abc import Callable
+
+from .story import TELLS
 
 MAXIMUM_LINES = 200
 MAXIMUM_LINE = 2000
@@ -17,10 +20,13 @@ class Launcher:
     ----------
     process : subprocess.Popen
         Started in a session of its own, with a pipe as its standard error.
+    told : callable
+        Gets what it tells of the submission, in a thread.
     """
 
-    def __init__(self, process: "subprocess.Popen[bytes]") -> None:
+    def __init__(self, process: "subprocess.Popen[bytes]", told: Callable[[str], None] = lambda line: None) -> None:
         self._process = process
+        self._told = told
         self._lines: deque[str] = deque(maxlen=MAXIMUM_LINES)
         self._reader = threading.Thread(target=self._read, name="launcher-output", daemon=True)
         self._reader.start()
@@ -58,6 +64,12 @@ class Launcher:
             return
         with stream:
             while line := stream.readline(MAXIMUM_LINE):
-                self._lines.append(line.decode(errors="replace").rstrip())
+                self._note(line.decode(errors="replace").rstrip())
         # Nobody else waits for a launcher that did its work.
         self._process.wait()
+
+    def _note(self, line: str) -> None:
+        if line.startswith(TELLS) and line.isprintable():
+            self._told(line.removeprefix(TELLS))
+        else:
+            self._lines.append(line)

@@ -7,13 +7,17 @@ from typing import Any
 from enterprise_gateway.services.kernels.remotemanager import RemoteKernelManager, RemoteMappingKernelManager
 from enterprise_gateway.services.sessions.kernelsessionmanager import FileKernelSessionManager
 from jupyter_client.kernelspec import KernelSpecManager
+from jupyter_client.session import Session
+from jupyter_server._tz import utcnow
 from traitlets import default
 
 from . import failures
+from .activity import Doings
 from .counted import DIGEST, DefinitionChangedError, check
 from .definition import DefinitionError
 from .launch import definition_in
-from .process_proxy import KernelStartError, YarnKernelProxy
+from .process_proxy import YarnKernelProxy
+from .start_failures import KernelStartError
 from .threads import in_thread
 
 LAUNCHER = "jeg_plugin.launch"
@@ -123,6 +127,25 @@ class YarnMappingKernelManager(RemoteMappingKernelManager):
                 name: value for name, value in kernel._launch_args.items() if name in LAUNCH_ARGUMENTS
             }
         return started
+
+    def start_watching_activity(self, kernel_id: str) -> None:
+        """Follow what a kernel does, by `activity` instead of by its last status alone."""
+        super().start_watching_activity(kernel_id)
+        kernel = self._kernels[kernel_id]
+        session = Session(config=kernel.session.config, key=kernel.session.key)
+        doings = Doings()
+
+        def hear(parts: list[Any]) -> None:
+            _, parts = session.feed_identities(parts)
+            message = session.deserialize(parts, content=False)
+            is_status = message["header"]["msg_type"] == "status"
+            status = session.deserialize(parts)["content"]["execution_state"] if is_status else None
+            if doings.hears(message["parent_header"], status):
+                self.last_kernel_activity = kernel.last_activity = utcnow()
+            if is_status:
+                kernel.execution_state = doings.state
+
+        kernel._activity_stream.on_recv(hear)
 
 
 class Sessions(FileKernelSessionManager):

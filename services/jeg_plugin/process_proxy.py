@@ -9,7 +9,6 @@ made on the event loop (see also `managers`).
 
 import asyncio
 import getpass
-import math
 import os
 import signal
 import socket
@@ -18,30 +17,24 @@ import time
 from typing import Any, ClassVar
 
 from enterprise_gateway.services.processproxies.yarn import YarnClusterProcessProxy, cert_path
-from tornado.web import HTTPError
 
-from . import failures
+from . import failures, metrics
 from .cleaning import FailedStart, end_later
 from .definition import DefinitionError, user_of
 from .launcher import Launcher
 from .remote_kernel_requests import signed
 from .reports import Reports
-from .resource_manager import ALIVE, ENDED, RefusedError, ResourceManager, UnreachableError, newest
+from .resource_manager import ALIVE, ENDED, RefusedError, ResourceManager, UnreachableError, kerberos, newest
+from .start_failures import KernelStartError, outcome_of, seconds_of
+from .story import REQUEST_ID, Story, request_id_of
 from .threads import in_thread
 
 POLL_SECONDS = float(os.getenv("EG_POLL_INTERVAL", "0.5"))
-LONGEST_START = 3600.0
 #: How long an ended application may take until YARN says so.
 KILL_SECONDS = 5.0
 TELL_TIMEOUT = 2.0
-
-
-class KernelStartError(HTTPError):
-    """A failed start as Enterprise Gateway answers it: `reason` is the code, `message` the line of text."""
-
-    def __init__(self, failure: failures.Failure) -> None:
-        # tornado reads the text as a format
-        super().__init__(failure.status, failure.text.replace("%", " percent"), reason=failure.code)
+#: What an application's states mean for its kernel.
+WORDS = {"ACCEPTED": "accepted, waits for its container", "RUNNING": "driver runs"}
 
 
 class YarnKernelProxy(YarnClusterProcessProxy):
@@ -60,6 +53,7 @@ class YarnKernelProxy(YarnClusterProcessProxy):
         super().__init__(kernel_manager, proxy_config)
         self._reports: Reports = reports
         self._user = ""
+        self._request = request_id_of(None)
         self._resource_manager: ResourceManager | None = None
         self._launcher: Launcher | None = None
         self._aborted = asyncio.Event()
@@ -84,7 +78,10 @@ class YarnKernelProxy(YarnClusterProcessProxy):
             self._act_for(user_of(kwargs["env"]["KERNEL_USERNAME"]))
         except DefinitionError as error:
             raise KernelStartError(failures.bad_definition(str(error))) from None
+        self._request = request_id_of(kwargs["env"].get(REQUEST_ID))
         self.starting[self] = asyncio.get_running_loop().create_future()
+        metrics.STARTING.set(len(self.starting))
+        outcome = "connected"
         try:
             if self.stopping:
                 raise KernelStartError(failures.STOPPING)
@@ -95,10 +92,21 @@ class YarnKernelProxy(YarnClusterProcessProxy):
                 failed = FailedStart(self._manager(), self._launcher, self.kernel_id, before, self.log)
                 await failed.end(seen=self.application_id is not None)
                 raise
+        except BaseException as error:
+            outcome = outcome_of(error)
+            self.log.warning("Kernel start failed: outcome=%s %s", outcome, self.story)
+            raise
         finally:
             self._reports.forget(self.kernel_id)
             self.starting.pop(self).set_result(None)
+            metrics.STARTING.set(len(self.starting))
+            metrics.STARTS.labels(outcome=outcome).inc()
         return self
+
+    @property
+    def story(self) -> Story:
+        """Whose kernel this is, as every line of the log about it ends."""
+        return Story(self.kernel_id, self._user, self._request)
 
     def abort(self) -> None:
         """Break off a start that is under way; it fails as if by itself."""
@@ -116,8 +124,8 @@ class YarnKernelProxy(YarnClusterProcessProxy):
 
     async def _start(self, kernel_cmd: list[str], before: frozenset[str], kwargs: dict[str, Any]) -> None:
         process = self.launch_kernel(kernel_cmd, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, **kwargs)
-        self._launcher = Launcher(process)
-        seconds = _seconds(self.kernel_launch_timeout)
+        self._launcher = Launcher(process, self._told)
+        seconds = seconds_of(self.kernel_launch_timeout)
         deadline = time.monotonic() + seconds
         report = asyncio.ensure_future(self._reports.report_of(self.kernel_id))
         aborted = asyncio.ensure_future(self._aborted.wait())
@@ -156,8 +164,15 @@ class YarnKernelProxy(YarnClusterProcessProxy):
     def _note(self, application: dict[str, Any]) -> None:
         if self.application_id != application["id"]:
             self.application_id = application["id"]
-            self.log.info("Kernel %s is %s.", self.kernel_id, self.application_id)
-        self.last_known_state = application.get("state")
+            self.last_known_state = None
+            self.log.info("Kernel submitted: application=%s %s", self.application_id, self.story)
+        state = application.get("state")
+        if state != self.last_known_state and state in WORDS:
+            self.log.info("Kernel %s: application=%s %s", WORDS[state], self.application_id, self.story)
+        self.last_known_state = state
+
+    def _told(self, line: str) -> None:
+        self.log.info("Launcher: %s", line)
 
     async def _connect(self, host: str, report: dict[str, Any]) -> None:
         self.assigned_host = host
@@ -167,6 +182,7 @@ class YarnKernelProxy(YarnClusterProcessProxy):
             raise KernelStartError(failures.unknown_node(host)) from None
         self._key = str(report.get("key", "")).encode()
         self._setup_connection_info(report)
+        self.log.info("Kernel connected: application=%s node=%s %s", self.application_id, host, self.story)
         # The launcher's work is done; the driver is a process of another machine.
         self.local_proc = None
 
@@ -205,7 +221,7 @@ class YarnKernelProxy(YarnClusterProcessProxy):
         try:
             self._manager().kill(self.application_id)
         except (UnreachableError, RefusedError) as error:
-            self.log.error("%s of kernel %s could not be ended: %s", self.application_id, self.kernel_id, error)
+            self.log.error("%s could not be ended: %s %s", self.application_id, error, self.story)
             self._refused = self.application_id
             return False
         self._refused = None
@@ -230,6 +246,9 @@ class YarnKernelProxy(YarnClusterProcessProxy):
         self._launcher = None
         if self._refused is not None and self._resource_manager is not None:
             end_later(self._resource_manager, self._refused, self.log)
+        if self.application_id is not None:
+            metrics.ENDED.inc()
+            self.log.info("Kernel ended: application=%s %s", self.application_id, self.story)
         self.application_id = self._refused = None
         self._reports.forget(self.kernel_id)
         super(YarnClusterProcessProxy, self).cleanup()
@@ -249,12 +268,14 @@ class YarnKernelProxy(YarnClusterProcessProxy):
 
     def get_process_info(self) -> dict[str, Any]:
         """Return what another gateway needs to take this kernel over."""
-        return {**super().get_process_info(), "kernel_username": self._user}
+        return {**super().get_process_info(), "kernel_username": self._user, "kernel_request": self._request}
 
     def load_process_info(self, process_info: dict[str, Any]) -> None:
         """Take over a kernel that an earlier gateway started."""
         super().load_process_info(process_info)
         self._act_for(process_info["kernel_username"])
+        self._request = request_id_of(process_info.get("kernel_request"))
+        self.log.info("Kernel taken over: application=%s %s", self.application_id, self.story)
         # The session keeps it with the rest of the connection, which is loaded before.
         self._key = self.kernel_manager.session.key
         self._reports.forget(self.kernel_id)
@@ -264,23 +285,10 @@ class YarnKernelProxy(YarnClusterProcessProxy):
     def _act_for(self, user: str) -> None:
         self._user = user
         endpoints = [endpoint for endpoint in (self.yarn_endpoint, self.alt_yarn_endpoint) if endpoint]
-        auth = _kerberos() if self.yarn_endpoint_security_enabled else None
+        auth = kerberos() if self.yarn_endpoint_security_enabled else None
         self._resource_manager = ResourceManager(endpoints, user, getpass.getuser(), auth, cert_path)
 
     def _manager(self) -> ResourceManager:
         if self._resource_manager is None:
             raise UnreachableError("the kernel has no user yet")
         return self._resource_manager
-
-
-def _kerberos() -> Any:
-    # Not a dependency of Enterprise Gateway: a site with Kerberos installs it.
-    from requests_kerberos import OPTIONAL, HTTPKerberosAuth  # type: ignore[import-not-found]  # see above
-
-    return HTTPKerberosAuth(mutual_authentication=OPTIONAL)
-
-
-def _seconds(timeout: Any) -> float:
-    """Return a launch timeout within bounds; it comes from the request."""
-    seconds = float(timeout)
-    return min(max(seconds, 1.0), LONGEST_START) if math.isfinite(seconds) else LONGEST_START

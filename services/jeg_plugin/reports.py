@@ -12,6 +12,8 @@ from typing import Any
 from enterprise_gateway.services.processproxies.processproxy import ResponseManager
 from tornado.ioloop import IOLoop
 
+from .metrics import REPORTS
+
 REPORT_BYTES = 64 * 1024
 REPORT_TIMEOUT = 10.0
 ACCEPTED = b"accepted\n"
@@ -56,11 +58,14 @@ class Reports(ResponseManager):
         except (ValueError, KeyError, TypeError) as error:
             # Also a driver whose gateway was killed and started again: that one had another key.
             self.log.warning("A report to the response port can't be read: %s", type(error).__name__)
+            REPORTS.labels(outcome="unreadable").inc()
             return False
         waiting = self._response_registry.get(info.get("kernel_id"))
         if waiting is None or waiting.is_set():
             self.log.warning("A driver reported for a kernel that is not being started.")
+            REPORTS.labels(outcome="unknown").inc()
             return False
+        REPORTS.labels(outcome="accepted").inc()
         waiting.response = info
         return True
 

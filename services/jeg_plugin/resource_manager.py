@@ -10,6 +10,8 @@ from typing import Any
 
 import requests
 
+from .metrics import RESOURCE_MANAGER_FAILURES, RESOURCE_MANAGER_SECONDS
+
 #: Seconds to connect, and between two pieces of an answer.
 TIMEOUT = (3.0, 10.0)
 ALIVE = frozenset({"NEW", "NEW_SAVING", "SUBMITTED", "ACCEPTED", "RUNNING"})
@@ -85,7 +87,23 @@ class ResourceManager:
         return applications_in(self._ask("GET", "/ws/v1/cluster/apps", self._user, {"applicationTags": tag}))
 
     def application(self, application_id: str) -> dict[str, Any] | None:
-        """Return one application, or None if the ResourceManager has forgotten it."""
+        """Return one application, or None if the ResourceManager has forgotten it.
+
+        One that starts answers this question before it has read what it remembers of applications.
+        """
+        found = self._application(application_id)
+        if found is not None:
+            return found
+        self._require_active()
+        return self._application(application_id)
+
+    def _require_active(self) -> None:
+        info = self._ask("GET", "/ws/v1/cluster/info", self._user).get("clusterInfo")
+        state = info.get("haState") if isinstance(info, dict) else None
+        if state not in (None, "ACTIVE"):
+            raise UnreachableError(f"the ResourceManager is {state}")
+
+    def _application(self, application_id: str) -> dict[str, Any] | None:
         try:
             answer = self._ask("GET", f"/ws/v1/cluster/apps/{application_id}", self._user)
         except RefusedError as refusal:
@@ -94,6 +112,16 @@ class ResourceManager:
             raise
         found = answer.get("app")
         return found if isinstance(found, dict) else None
+
+    def ping(self) -> None:
+        """Ask something small.
+
+        Raises
+        ------
+        UnreachableError, RefusedError
+            No ResourceManager answers, or none answers us.
+        """
+        self._ask("GET", "/ws/v1/cluster/info", self._service_user)
 
     def kill(self, application_id: str) -> None:
         """Ask for the end of an application; an ended or forgotten one is fine.
@@ -120,6 +148,14 @@ class ResourceManager:
     def _ask(
         self, method: str, path: str, user: str, query: dict[str, str] | None = None, body: Any = None
     ) -> dict[str, Any]:
+        with RESOURCE_MANAGER_SECONDS.time():
+            try:
+                return self._asked(method, path, user, query, body)
+            except UnreachableError:
+                RESOURCE_MANAGER_FAILURES.inc()
+                raise
+
+    def _asked(self, method: str, path: str, user: str, query: dict[str, str] | None, body: Any) -> dict[str, Any]:
         trouble = "no address is configured (EG_YARN_ENDPOINT)"
         for endpoint in list(self._endpoints):
             try:
@@ -164,3 +200,11 @@ def _json(response: requests.Response) -> dict[str, Any] | None:
     except ValueError:
         return None
     return answer if isinstance(answer, dict) else None
+
+
+def kerberos() -> Any:
+    """Return what authenticates calls under Kerberos."""
+    # Not a dependency of Enterprise Gateway: a site with Kerberos installs it.
+    from requests_kerberos import OPTIONAL, HTTPKerberosAuth  # type: ignore[import-not-found]  # see above
+
+    return HTTPKerberosAuth(mutual_authentication=OPTIONAL)

@@ -163,11 +163,14 @@ def test_the_driver_and_its_arguments_come_last():
         "spark.executor.pyspark.memory",
         "--kernel-id",
         KERNEL_ID,
+        "--user",
+        "alice",
+        "--request-id=-",
         "--response-address",
         "10.0.0.5:8877",
     ]
-    assert argv[driver + 1 : driver + 11] == expected
-    assert argv[driver + 11 :] == ["--public-key", KEY, "--port-range", "0..0"]
+    assert argv[driver + 1 : driver + 14] == expected
+    assert argv[driver + 14 :] == ["--public-key", KEY, "--port-range", "0..0"]
 
 
 def test_as_whom():

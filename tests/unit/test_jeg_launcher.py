@@ -5,11 +5,12 @@ import time
 from jeg_plugin.launcher import MAXIMUM_LINE, MAXIMUM_LINES, Launcher
 
 
-def launched(program):
+def launched(program, *told):
     return Launcher(
         subprocess.Popen(
             [sys.executable, "-c", program], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True
-        )
+        ),
+        *told,
     )
 
 
@@ -25,6 +26,16 @@ def test_its_last_words_are_kept():
     launcher = launched("import sys; print('why', file=sys.stderr); sys.exit(3)")
     assert ended(launcher) == 3
     assert launcher.output() == "why"
+
+
+def test_what_it_tells_of_the_submission_is_passed_on_and_is_no_complaint():
+    told = []
+    lines = ("remote_kernel: submits", "remote_kernel: a\x1b[2J", "why")
+    program = f"import sys\nfor line in {lines!r}: print(line, file=sys.stderr)"
+    launcher = launched(program, told.append)
+    assert ended(launcher) == 0
+    assert launcher.output().splitlines()[-1] == "why"
+    assert told == ["submits"]
 
 
 def test_endless_words_are_bounded():
