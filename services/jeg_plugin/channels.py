@@ -22,9 +22,19 @@ class ChannelsHandler(ZMQChannelsHandler):
     _nudging: asyncio.Future[Any] | None = None
 
     def nudge(self) -> "asyncio.Future[Any]":
-        """Wait for the kernel's first words."""
+        """Wait for the kernel's first words, of one that is free: a busy one would answer beside its cell."""
+        if self._is_silent():
+            answered: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+            answered.set_result(None)
+            return answered
         self._nudging = super().nudge()
         return self._nudging
+
+    def _is_silent(self) -> bool:
+        """Say whether nobody knows what the kernel does and it has not answered the question that cells come before."""
+        kernel = self.kernel_manager.get_kernel(self.kernel_id)
+        asked = getattr(kernel, "_kernel_info_future", None)
+        return kernel.execution_state == "starting" and asked is not None and asked.done() and not asked.result()
 
     def on_close(self) -> None:
         """Hand the streams over, after the nudge has let go of them."""

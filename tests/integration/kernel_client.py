@@ -10,6 +10,7 @@ import requests
 import websocket
 
 REST_TIMEOUT = 150.0
+IDLE = {"execution_state": "idle"}
 
 
 class CellError(Exception):
@@ -143,7 +144,15 @@ class KernelClient:
             raise RuntimeError(f"{answer.status_code} {answer.text}")
         return time.monotonic() - began
 
-    def _send(self, kind: str, content: dict[str, Any]) -> str:
+    def ask_beside(self, kind: str, timeout: float = 60.0) -> None:
+        """Ask on the control channel, as JupyterLab does on every reload, and wait until that is done."""
+        asked, deadline = self._send(kind, {}, "control"), time.monotonic() + timeout
+        while True:
+            message = self._receive(deadline)
+            if message.get("parent_header", {}).get("msg_id") == asked and message["content"] == IDLE:
+                return
+
+    def _send(self, kind: str, content: dict[str, Any], channel: str = "shell") -> str:
         self.connect()
         assert self._socket is not None
         header = {
@@ -153,7 +162,7 @@ class KernelClient:
             "username": "",
             "version": "5.3",
         }
-        body = {"header": header, "parent_header": {}, "metadata": {}, "content": content, "channel": "shell"}
+        body = {"header": header, "parent_header": {}, "metadata": {}, "content": content, "channel": channel}
         self._socket.send(json.dumps({**body, "buffers": []}))
         return str(header["msg_id"])
 

@@ -36,7 +36,7 @@ def test_an_idle_kernel_gets_notice_that_work_takes_back_and_is_stopped_in_the_e
         assert told["stop_reason"].endswith("; the limit is 20 s (set for you)")
         assert told["stop_reason"].startswith("idle since ")
         assert kernel.run("print(1)").strip() == "1"
-        wait_for(lambda: shown(alice, kernel)["stop_at"] is None, 10, every=0.3, what="the withdrawal")
+        wait_for(lambda: shown(alice, kernel)["stop_at"] is None, 30, every=0.3, what="the withdrawal")
         assert shown(alice, kernel)["stop_reason"] == ""
         again = wait_for(lambda: shown(alice, kernel)["stop_at"], 30, every=0.3, what="the second notice")
         assert again > notice
@@ -49,11 +49,15 @@ def test_an_idle_kernel_gets_notice_that_work_takes_back_and_is_stopped_in_the_e
 
 
 def test_a_busy_kernel_is_not_idle_and_ends_with_its_lifetime(platform, alice):
-    """Busy without anybody connected; also after Enterprise Gateway died and does not know any more what it does."""
+    """Busy without anybody connected; also after Enterprise Gateway died and does not know any more what it does.
+
+    What it answers beside its cell does not make it idle.
+    """
     with limits(platform, "alice", idle_timeout=8):
         kernel = alice.start("python_yarn")
-        kernel.send("import time; time.sleep(70)")
-        time.sleep(1)
+        kernel.collect(kernel.send("import time; time.sleep(900)"), started=True)
+        wait_for_busy(alice, kernel)
+        kernel.ask_beside("kernel_info_request")
         kernel.close()
         time.sleep(12 + INTERVAL)
         assert shown(alice, kernel)["stop_at"] is None
@@ -63,7 +67,7 @@ def test_a_busy_kernel_is_not_idle_and_ends_with_its_lifetime(platform, alice):
         time.sleep(12 + INTERVAL)
         assert shown(alice, kernel)["stop_at"] is None
         set_limits(database_of(platform), "alice", lifetime=30)
-        told = wait_for(lambda: shown(alice, kernel)["stop_reason"], 15, every=0.3, what="the notice")
+        told = wait_for(lambda: shown(alice, kernel)["stop_reason"], 30, every=0.3, what="the notice")
         assert told.startswith("runs since ")
         wait_for(lambda: shown(alice, kernel) is None, 40, every=0.5, what="the stop")
         set_limits(database_of(platform), "alice", lifetime=None)
@@ -71,6 +75,10 @@ def test_a_busy_kernel_is_not_idle_and_ends_with_its_lifetime(platform, alice):
     assert reason.startswith("stopped: ran for ")
     assert "the limit is 30 s" in reason
     wait_for(lambda: not platform.running_applications(kernel.kernel_id), 20)
+
+
+def wait_for_busy(alice, kernel):
+    wait_for(lambda: shown(alice, kernel)["idle_since"] is None, 30, every=0.3, what="the cell's beginning")
 
 
 def back(alice, kernel):
@@ -83,14 +91,13 @@ def back(alice, kernel):
 def test_a_raised_limit_takes_the_notice_back_and_an_interrupted_kernel_is_idle_again(platform, alice):
     with limits(platform, "alice", idle_timeout=10):
         kernel = alice.start("python_yarn")
-        kernel.send("import time; time.sleep(300)")
-        time.sleep(1)
-        assert shown(alice, kernel)["idle_since"] is None
+        kernel.collect(kernel.send("import time; time.sleep(300)"), started=True)
+        wait_for_busy(alice, kernel)
         kernel.interrupt()
-        wait_for(lambda: shown(alice, kernel)["idle_since"], 10, every=0.3, what="idle after the interrupt")
-        wait_for(lambda: shown(alice, kernel)["stop_at"], 20, every=0.3, what="the notice")
+        wait_for(lambda: shown(alice, kernel)["idle_since"], 30, every=0.3, what="idle after the interrupt")
+        wait_for(lambda: shown(alice, kernel)["stop_at"], 30, every=0.3, what="the notice")
         set_limits(database_of(platform), "alice", idle_timeout=3600)
-        wait_for(lambda: shown(alice, kernel)["stop_at"] is None, 10, every=0.3, what="the withdrawal")
+        wait_for(lambda: shown(alice, kernel)["stop_at"] is None, 30, every=0.3, what="the withdrawal")
         time.sleep(10)
         assert kernel.run("print(2)").strip() == "2"
         kernel.delete()
