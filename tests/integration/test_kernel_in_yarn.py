@@ -254,9 +254,10 @@ def test_an_ended_driver_is_replaced_while_somebody_is_connected_and_forgotten_o
     kernel.wait_idle()
     pid = int(kernel.run("import os; print(os.getpid())"))
     kernel.close()
-    time.sleep(0.5)
+    model = f"kernels/{kernel.kernel_id}"
+    wait_for(lambda: kernel.request("GET", model).json()["connections"] == 0, 30, "its client is gone")
     os.kill(pid, signal.SIGKILL)
-    wait_for(lambda: kernel.request("GET", f"kernels/{kernel.kernel_id}").status_code == 404, 30, "it is forgotten")
+    wait_for(lambda: kernel.request("GET", model).status_code == 404, 30, "it is forgotten")
     assert not stack.living(kernel.kernel_id)
 
 
