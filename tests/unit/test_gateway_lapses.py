@@ -1,13 +1,8 @@
-import asyncio
-import sqlite3
-from contextlib import closing
 from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from hub_ext.database import Database
 from hub_gateway.lapses import SLOW, Lapses
-from tests.unit.gateway_support import Edge, Gateway, Upstream, until
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=timezone.utc)
 #: A round every 18 s: a lease of 6 s, renewed every 2 s, is over when it was seen unchanged for 3 s.
@@ -78,88 +73,3 @@ def test_what_can_not_be_decided_waits_for_the_next_round():
     assert pause(lapses, 6, 10.2) > INTERVAL / 2
     assert lapses.look({"k": at(6)}, at(27), 27.0)
     assert pause(lapses, 6, 27) > INTERVAL / 2
-
-
-async def rounds_of(gateway):
-    """Reconcile as the caretaker does; a round that fails is done again."""
-    count = 0
-    while True:
-        try:
-            await gateway.reconciler.reconcile()
-        except Exception:
-            await asyncio.sleep(0.05)
-        count += 1
-        gateway.rounds = count
-        await asyncio.sleep(await gateway.reconciler.pause())
-
-
-async def test_a_pause_of_the_database_ends_no_start_of_another_gateway(sqlite_url, monkeypatch):
-    """SQLite's write lock is held for three leases; reading goes on meanwhile."""
-    monkeypatch.setattr("hub_gateway.lapses.SLOW", 0.3)
-    databases = [Database(sqlite_url) for _ in range(2)]
-    upstream, edge = Upstream(), Edge()
-    async with (
-        Gateway(databases[0], upstream, edge, lease=0.6) as one,
-        Gateway(databases[1], upstream, edge, lease=0.6) as other,
-    ):
-        task, row = await one.launched()
-        edge.add(row.id, state="ACCEPTED")
-        reconciling = asyncio.ensure_future(rounds_of(other))
-        with closing(sqlite3.connect(sqlite_url.removeprefix("sqlite:///"), isolation_level=None)) as connection:
-            connection.execute("begin immediate")
-            await asyncio.sleep(1.8)
-            connection.execute("rollback")
-        await asyncio.sleep(0.6)
-        assert row.id in edge.found
-        upstream.finish()
-        assert (await task)["id"] == row.id
-        reconciling.cancel()
-    for database in databases:
-        await database.close()
-
-
-async def test_a_start_whose_gateway_is_gone_is_ended_within_the_interval(database_url):
-    databases = [Database(database_url) for _ in range(2)]
-    upstream, edge = Upstream(), Edge()
-    async with Gateway(databases[0], upstream, edge, lease=0.5) as one:
-        _, row = await one.launched()
-        edge.add(row.id, state="ACCEPTED")
-        async with Gateway(databases[1], upstream, edge, lease=0.5) as other:
-            reconciling = asyncio.ensure_future(rounds_of(other))
-            await asyncio.sleep(0.7)
-            assert row.id in edge.found
-            one._renewing.cancel()
-            one.leases._held.clear()
-            began = asyncio.get_running_loop().time()
-            await until(lambda: row.id not in edge.found)
-            await until(lambda: _gone(other))
-            assert asyncio.get_running_loop().time() - began < 1.5 + 0.3
-            reconciling.cancel()
-            (ended,) = await other.registry.ended("alice")
-            assert "broken off" in ended.end_reason
-    for database in databases:
-        await database.close()
-
-
-async def _gone(gateway):
-    return await gateway.row() is None
-
-
-async def test_a_lease_that_can_not_be_decided_is_not_looked_at_all_the_time(sqlite_url):
-    database = Database(sqlite_url)
-    upstream, edge = Upstream(), Edge()
-    async with (
-        Gateway(database, upstream, edge, lease=0.3) as one,
-        Gateway(database, upstream, edge, lease=0.3) as other,
-    ):
-        await one.launched()
-        one._renewing.cancel()
-        edge.away = True
-        reconciling = asyncio.ensure_future(rounds_of(other))
-        await asyncio.sleep(0.9)
-        before = other.rounds
-        await asyncio.sleep(1.8)
-        # The interval is 0.9 s.
-        assert other.rounds - before <= 4
-        reconciling.cancel()
-    await database.close()

@@ -1,7 +1,6 @@
 """The API of limits over HTTP: its handlers, its rights and a real database."""
 
 import asyncio
-import time
 from datetime import datetime, timedelta, timezone
 from urllib.parse import quote
 
@@ -259,31 +258,6 @@ async def test_a_file_with_consequences_needs_a_second_thought(api, database):
     assert (await api.good("GET", "users/bob"))["own"] == []
     merged = "users: {bob: {kernels: 2}}"
     assert (await api.good("POST", "import?dry_run=false&merge=true", merged))["batch"]
-
-
-async def test_the_limits_of_ten_thousand_users_go_out_and_in_again_while_others_are_answered(api):
-    name = "user{:05d}.of.some.department.with.a.long.name@with-a-long-name-too.example.org"
-    users = "".join(f"  {name.format(number)}: {{cores: {number}, kernels: 4}}\n" for number in range(10_000))
-    text = f"default: {{kernels: 2}}\ngroups: {{}}\nusers:\n{users}"
-    assert len(text) > 1024 * 1024
-    done, share = await while_others_wait(api.good("POST", "import?dry_run=false&confirmed=true", text))
-    assert len(done["changes"]) == 20_001
-    assert share < 0.5
-    exported, share = await while_others_wait(api.good("GET", "export"))
-    assert share < 0.5
-    again, share = await while_others_wait(api.good("POST", "import?dry_run=false", exported))
-    assert (again["changes"], again["batch"]) == ([], None)
-    assert share < 0.5
-
-
-async def while_others_wait(work):
-    """Return the answer, and in which share of the time, at one go, nothing else was done: on any machine the same."""
-    working, began, longest = asyncio.create_task(work), time.perf_counter(), 0.0
-    last = began
-    while not working.done():
-        await asyncio.sleep(0.005)
-        last, longest = time.perf_counter(), max(longest, time.perf_counter() - last)
-    return await working, longest / (time.perf_counter() - began)
 
 
 async def test_administrators_of_the_hub_set_limits_with_a_token_that_has_their_scopes(api):
