@@ -208,7 +208,7 @@ class StandIn:
         server.daemon_threads = True
         # A gateway that is killed hangs up.
         server.handle_error = lambda *_: None
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
         thread.start()
         try:
             yield f"http://127.0.0.1:{server.server_port}"

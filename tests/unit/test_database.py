@@ -206,12 +206,12 @@ async def test_a_database_that_is_away_is_an_error_that_people_may_see(url):
 
 async def test_whoever_upgrades_waits_longer_than_a_request_would(empty_database_url, monkeypatch):
     upgrade(empty_database_url)
-    monkeypatch.setattr("hub_ext.database.engine.BUSY_TIMEOUT", 0.2)
+    monkeypatch.setattr("hub_ext.database.engine.BUSY_TIMEOUT", 0.1)
     database = Database(empty_database_url)
     async with database.transaction(lock="upgrade") as session:
         await session.execute(text("UPDATE settings SET value = value"))
         upgrading = asyncio.create_task(asyncio.to_thread(upgrade, empty_database_url))
-        await asyncio.sleep(0.8)
+        await asyncio.sleep(0.3)
         assert not upgrading.done()
     await asyncio.wait_for(upgrading, 30)
     await database.close()

@@ -23,6 +23,13 @@ async def gateway(database):
         yield opened
 
 
+@pytest.fixture
+async def quick_gateway(database):
+    """Return one whose leases run out soon, for what waits for that."""
+    async with Gateway(database, Upstream(), Edge(), lease=0.15) as opened:
+        yield opened
+
+
 async def no_row(gateway):
     return await gateway.row() is None
 
@@ -126,8 +133,9 @@ async def test_it_can_be_stopped_through_another_gateway_too(database_url, gatew
     ],
 )
 async def test_a_start_that_failed_gives_its_place_back_when_nothing_can_be_left(
-    gateway, answer, enterprise_gateway_away, edge_away, kept
+    quick_gateway, answer, enterprise_gateway_away, edge_away, kept
 ):
+    gateway = quick_gateway
     task, _ = await gateway.launched()
     gateway.upstream.away, gateway.edge.away = enterprise_gateway_away, edge_away
     gateway.upstream.finish(answer)

@@ -77,7 +77,7 @@ class Node:
 
         self.server = HTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server.server_port}"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True).start()
 
     def close(self):
         self.server.shutdown()
@@ -132,10 +132,27 @@ def test_the_question_is_filtered_and_names_the_user(node):
 
 
 def test_a_forgotten_application(node):
-    one = node(lambda *_: (404, b"{}", {}))
+    active = ok({"clusterInfo": {"haState": "ACTIVE"}})
+    one = node(lambda _, path: active if "/info" in path else (404, b"{}", {}))
     manager = ResourceManager([one.url], "alice", "yarn")
     assert manager.application("application_1_1") is None
     manager.kill("application_1_1")
+
+
+def test_a_resource_manager_that_starts_has_not_forgotten_an_application(node):
+    """It answers before it has read what it remembers; being asked about itself, it says so."""
+    states = iter(["INITIALIZING", "ACTIVE"])
+    known = iter([False, False, True])
+
+    def answer(_, path):
+        if "/info" in path:
+            return ok({"clusterInfo": {"haState": next(states)}})
+        return ok({"app": ONE}) if next(known) else (404, b"{}", {})
+
+    manager = ResourceManager([node(answer).url], "alice", "yarn")
+    with pytest.raises(UnreachableError, match="the ResourceManager is INITIALIZING"):
+        manager.application("application_5_0001")
+    assert manager.application("application_5_0001") == ONE
 
 
 def test_a_refused_kill_is_tried_as_the_gateway(node):

@@ -1,8 +1,11 @@
 """The portal's calls of the API of limits, answered by the API itself."""
 
+from datetime import datetime, timezone
+
 import pytest
 
 from hub_ext.database import Database
+from hub_ext.database.models import LimitChange, LimitRequest
 from hub_ext.errors import PublicError
 from hub_ext.limits.store import LimitStore
 from hub_portal.gateway import GatewayClient
@@ -12,6 +15,7 @@ from hub_portal.views.limits_form import warnings_digest
 from tests.limits_api_server import Server, add_person
 
 LENA = "lena"
+NOON = datetime(2026, 3, 1, 12, 0, tzinfo=timezone.utc)
 
 
 @pytest.fixture
@@ -37,18 +41,20 @@ def client(server):
 async def test_one_request_is_found_however_many_are_newer(server, client, database):
     await server.good("PATCH", "default", {"values": {"kernels": 1}})
     first = await client.ask("alice", "kernels", 3, "x")
-    for _ in range(205):
-        await client.ask("new", "kernels", 3, "y")
+    newer = {"user_name": "new", "field": "kernels", "wanted": 3, "created_at": NOON, "state": "open"}
+    async with database.transaction() as session:
+        session.add_all(LimitRequest(**newer) for _ in range(205))
     assert (await client.request(LENA, first.id)).user == "alice"
     with pytest.raises(PublicError) as none:
         await client.request(LENA, 9999)
     assert (none.value.code, none.value.status) == ("no-such-request", 404)
 
 
-async def test_one_change_is_found_however_many_are_newer(server, client):
+async def test_one_change_is_found_however_many_are_newer(server, client, database):
     first = (await server.good("PATCH", "default", {"values": {"kernels": 1}}))["batch"]
-    for number in range(205):
-        await server.good("PATCH", "default", {"values": {"cores": number + 1}})
+    newer = {"at": NOON, "who": "lena", "scope": "default", "name": "", "field": "cores", "after": 1}
+    async with database.transaction() as session:
+        session.add_all(LimitChange(batch=f"{number:032d}", **newer) for number in range(205))
     assert (await client.batch(LENA, first)).lines[0].field == "kernels"
     with pytest.raises(PublicError) as none:
         await client.batch(LENA, "nothing-like-it")

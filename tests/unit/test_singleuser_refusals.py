@@ -50,7 +50,7 @@ class Gateway(BaseHTTPRequestHandler):
 def notebook_servers(tmp_path_factory):
     """Two of them: with the extension and without it."""
     gateway = HTTPServer(("127.0.0.1", 0), Gateway)
-    Thread(target=gateway.serve_forever, daemon=True).start()
+    Thread(target=gateway.serve_forever, args=(0.01,), daemon=True).start()
     ports = {extension: free_port() for extension in (True, False)}
     running = []
     for extension, port in ports.items():
