@@ -4,6 +4,7 @@ import random
 import uuid
 from datetime import datetime, timedelta, timezone
 
+import asyncpg
 from sqlalchemy import insert
 
 from hub_ext.cluster import ClusterState, Node, Queue
@@ -59,6 +60,17 @@ async def build(url: str) -> None:
     edits = [Edit(Subject("user", user(number)), {"memory_mb": 131072, "kernels": 4 + number % 8}) for number in owners]
     await store.apply(edits, who="bench")
     await database.close()
+    await _settle(url)
+
+
+async def _settle(url: str) -> None:
+    """Have PostgreSQL do now what it would do some minutes after so many rows have come: a site has run for long."""
+    if not url.startswith("postgres"):
+        return
+    connection = await asyncpg.connect(url)
+    await connection.execute("VACUUM ANALYZE")
+    await connection.execute("CHECKPOINT")
+    await connection.close()
 
 
 async def _insert(database: Database, table: type, rows: list[dict]) -> None:

@@ -1,4 +1,4 @@
-"""Connecting to the database, and bringing its schema up to date."""
+"""Transactions, and bringing the schema up to date."""
 
 import asyncio
 import hashlib
@@ -9,28 +9,25 @@ from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, create_engine, event, text
-from sqlalchemy.engine import make_url
+from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, async_sessionmaker
 
 from ..errors import PublicError
-from .writer import AS_WRITER, ASK_AGAIN, BEGIN, Writer, is_locked
+from .connecting import BUSY_TIMEOUT, async_engine, blocking_engine
+from .writer import AS_WRITER, ASK_AGAIN, Writer, is_locked
 
 T = TypeVar("T")
 MIGRATIONS = Path(__file__).parent / "migrations"
-DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg"}
-#: Seconds for which a transaction waits for another one's lock, and for one statement's answer.
-BUSY_TIMEOUT = 10.0
-CONNECT_TIMEOUT = 5.0
 #: Seconds for one step of an upgrade, which may rewrite a large table or wait for another process that upgrades.
 UPGRADE_TIMEOUT = 600.0
+_LOCK = text("SELECT pg_advisory_xact_lock(:key)")
 #: alembic keeps what it works on in a module: one at a time in this process.
 _one_upgrade = threading.Lock()
 
@@ -45,15 +42,15 @@ class Database:
     """
 
     def __init__(self, url: str) -> None:
-        self._engine = _engine(url)
+        self._engine = async_engine(url)
         self._sessions = async_sessionmaker(self._engine, expire_on_commit=False)
         self._sqlite = self._engine.dialect.name == "sqlite"
         #: SQLite has one writer at a time. Within this process writers wait here, which is fair; for other processes'
         #: they ask again and again.
         self._turn = asyncio.Lock()
-        self._writers = _engine(url, busy_timeout=0) if self._sqlite else self._engine
+        self._writers = async_engine(url, busy_timeout=0) if self._sqlite else self._engine
         self._writing = async_sessionmaker(self._writers, expire_on_commit=False)
-        self._writer = Writer(_blocking_engine(url)) if self._sqlite else None
+        self._writer = Writer(blocking_engine(url)) if self._sqlite else None
 
     @asynccontextmanager
     async def transaction(self, *, lock: str = "") -> AsyncIterator[AsyncSession]:
@@ -94,8 +91,9 @@ class Database:
         """
         try:
             if self._writer is None:
-                async with self._locked(lock) as session:
-                    return await (await session.connection()).run_sync(work)
+                async with self._engine.begin() as connection:
+                    await _wait_for(connection, lock)
+                    return await connection.run_sync(work)
             deadline = time.monotonic() + BUSY_TIMEOUT
             async with self._in_turn():
                 return await self._writer.run(work, deadline)
@@ -113,8 +111,7 @@ class Database:
     @asynccontextmanager
     async def _locked(self, lock: str) -> AsyncIterator[AsyncSession]:
         async with self._sessions() as session, session.begin():
-            if lock:
-                await session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _key(lock)})
+            await _wait_for(session, lock)
             yield session
 
     @asynccontextmanager
@@ -207,17 +204,23 @@ def unreachable() -> PublicError:
 
 
 async def _upgrade(url: str) -> None:
-    engine = _engine(url, busy_timeout=UPGRADE_TIMEOUT, command_timeout=UPGRADE_TIMEOUT)
+    engine = async_engine(url, busy_timeout=UPGRADE_TIMEOUT, command_timeout=UPGRADE_TIMEOUT)
     sqlite = engine.dialect.name == "sqlite"
     try:
         async with engine.connect() as connection:
             await connection.execution_options(**(AS_WRITER if sqlite else {}))
             async with connection.begin():
                 if not sqlite:
-                    await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _key("upgrade")})
+                    await _wait_for(connection, "upgrade")
                 await connection.run_sync(_run_migrations)
     finally:
         await engine.dispose()
+
+
+async def _wait_for(transaction: AsyncConnection | AsyncSession, lock: str) -> None:
+    """Hold PostgreSQL's lock of that name until the transaction ends."""
+    if lock:
+        await transaction.execute(_LOCK, {"key": _key(lock)})
 
 
 def _run_migrations(connection: Connection) -> None:
@@ -235,58 +238,6 @@ def _is_known(revision: str) -> bool:
     return any(script.revision == revision for script in ScriptDirectory(str(MIGRATIONS)).walk_revisions())
 
 
-def _engine(url: str, *, busy_timeout: float = BUSY_TIMEOUT, command_timeout: float = BUSY_TIMEOUT) -> AsyncEngine:
-    parsed = make_url(url)
-    parsed = parsed.set(drivername=DRIVERS.get(parsed.drivername, parsed.drivername))
-    if parsed.get_backend_name() == "sqlite":
-        engine = create_async_engine(parsed)
-        _listen(engine.sync_engine, busy_timeout)
-        return engine
-    limits: dict[str, Any] = {}
-    if parsed.get_driver_name() == "asyncpg":
-        limits = {"timeout": CONNECT_TIMEOUT, "command_timeout": command_timeout}
-    return create_async_engine(
-        parsed,
-        # Whatever the server's default is: in a stricter level the statement that waits for a lock would also fix what
-        # is read after it, which would then be older than the lock.
-        isolation_level="READ COMMITTED",
-        pool_pre_ping=True,
-        pool_size=10,
-        max_overflow=20,
-        pool_timeout=BUSY_TIMEOUT,
-        connect_args=limits,
-    )
-
-
-def _blocking_engine(url: str) -> Engine:
-    """Return the engine of SQLite's writer, which has a thread of its own to block in."""
-    engine = create_engine(make_url(url).set(drivername="sqlite"))
-    _listen(engine, busy_timeout=0)
-    return engine
-
-
-def _listen(engine: Engine, busy_timeout: float) -> None:
-    event.listen(engine, "connect", lambda connection, _: _prepare_sqlite(connection, busy_timeout))
-    event.listen(engine, "begin", _begin_sqlite)
-
-
 def _key(lock: str) -> int:
     """Return the number that stands for a lock's name: PostgreSQL's advisory locks are 64-bit integers."""
     return int.from_bytes(hashlib.blake2b(lock.encode(), digest_size=8).digest(), "big", signed=True)
-
-
-def _prepare_sqlite(connection: Any, busy_timeout: float) -> None:
-    """Write-ahead logging lets several services read while one writes; transactions begin where we say so."""
-    connection.isolation_level = None
-    cursor = connection.cursor()
-    cursor.execute(f"PRAGMA busy_timeout={int(max(busy_timeout, BUSY_TIMEOUT) * 1000)}")
-    cursor.execute("PRAGMA journal_mode=WAL")
-    cursor.execute("PRAGMA synchronous=NORMAL")
-    cursor.execute("PRAGMA foreign_keys=ON")
-    cursor.execute(f"PRAGMA busy_timeout={int(busy_timeout * 1000)}")
-    cursor.close()
-
-
-def _begin_sqlite(connection: Connection) -> None:
-    """Begin as a writer where that was asked for: a reader that turns into one could fail half-way."""
-    connection.exec_driver_sql(connection.get_execution_options().get(BEGIN, "BEGIN"))
