@@ -24,6 +24,7 @@ examples:
   hub-ext limits show alice
   hub-ext limits set group:analytics kernels=5 memory_mb=256G --reason 'new cluster'
   hub-ext limits set user:alice kernels=10 --until 2026-12-31
+  hub-ext limits keep user:alice kernels
   hub-ext limits unset user:alice kernels
   hub-ext limits export > limits.yaml; hub-ext limits import limits.yaml --dry-run
 
@@ -58,9 +59,14 @@ def add_limits(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     change.add_argument("subject", metavar="SUBJECT", help=SUBJECT_HELP)
     change.add_argument("values", nargs="+", metavar="LIMIT=VALUE", help="for example kernels=5 memory_mb=64G")
     change.add_argument(
-        "--until", default="", help="when the values end (2026-12-31: after that day, or 2026-12-31T18:00Z)"
+        "--until", default="", help="when the values end (2026-12-31: with that day in UTC, or 2026-12-31T18:00Z)"
     )
     _reason(change)
+
+    keep = _command(below, "keep", "let values that have an end stay as they are, without end", run.keep)
+    keep.add_argument("subject", metavar="SUBJECT", help=SUBJECT_HELP)
+    keep.add_argument("fields", nargs="*", metavar="LIMIT", help="names of limits; default: all that have an end")
+    _reason(keep)
 
     unset = _command(below, "unset", "remove values, so that they are inherited", run.unset)
     unset.add_argument("subject", metavar="SUBJECT", help=SUBJECT_HELP)

@@ -54,6 +54,18 @@ async def set_(store: "LimitStore", _database: "Database", options: argparse.Nam
     return await _change(store, Edit(_subject(options.subject), values, until), options.reason)
 
 
+async def keep(store: "LimitStore", _database: "Database", options: argparse.Namespace) -> int:
+    """Take the end from values of one subject."""
+    subject, wanted = _subject(options.subject), [_field(name) for name in options.fields]
+    own = (await store.everything()).of(subject)
+    ending = {name: one.value for name, one in own.values.items() if one.until is not None}
+    missing = [name for name in wanted if name not in ending]
+    if missing or not ending:
+        raise UsageError(f"{subject} has no value of {' or '.join(missing) or 'any limit'} that ends.")
+    values = {name: value for name, value in ending.items() if not wanted or name in wanted}
+    return await _change(store, Edit(subject, values, revision=own.revision), options.reason)
+
+
 async def unset(store: "LimitStore", _database: "Database", options: argparse.Namespace) -> int:
     """Remove values of one subject."""
     values: dict[str, Value] = {_field(name): None for name in options.fields}

@@ -8,7 +8,7 @@ from .limits.history import HistoryBatch, HistoryLine
 from .limits.model import OwnValue
 from .limits.requests import Request
 from .limits.resolve import ResolvedLimit, plain
-from .limits.text import write_time, write_value
+from .limits.text import write_end, write_time, write_value
 
 
 def columns(rows: Sequence[Sequence[str]]) -> str:
@@ -24,7 +24,7 @@ def limits_table(limits: Mapping[str, ResolvedLimit]) -> str:
     rows = [("LIMIT", "VALUE", "FROM", "")]
     for name, limit in limits.items():
         notes = ["the Hub's configuration"] if limit.configured else []
-        notes += [f"until {write_time(limit.until)}"] if limit.until else []
+        notes += [f"until {write_end(limit.until)}"] if limit.until else []
         rows.append((name, write_value(name, limit.value), limit.source, ", ".join(notes)))
     return columns(rows)
 
@@ -35,7 +35,7 @@ def own_table(rows: Iterable[tuple[str, Mapping[str, OwnValue]]]) -> str:
     for whose, values in rows:
         for name, own in values.items():
             after = f", then {write_value(name, own.value_after)}" if own.until else ""
-            note = f"until {write_time(own.until)}{after}" if own.until else ""
+            note = f"until {write_end(own.until)}{after}" if own.until else ""
             cells.append((whose, name, write_value(name, own.value), note))
     return columns(cells) if len(cells) > 1 else "Nobody has a value: every limit is what the Hub's configuration says."
 
@@ -107,7 +107,7 @@ def _change(line: HistoryLine) -> str:
 
 
 def _with_end(name: str, own: OwnValue) -> str:
-    return write_value(name, own.value) + (f" (until {write_time(own.until)})" if own.until else "")
+    return write_value(name, own.value) + (f" (until {write_end(own.until)})" if own.until else "")
 
 
 def _line_json(line: HistoryLine) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from ..errors import PublicError
 from .history import HistoryLine
 from .model import OwnValue, Subject
-from .text import write_time, write_value
+from .text import write_end, write_time, write_value
 
 LINES_TOLD = 5
 
@@ -61,7 +61,7 @@ def _told(line: HistoryLine) -> str:
 
 
 def _value(name: str, own: OwnValue) -> str:
-    until = f" until {write_time(own.until)}" if own.until else ""
+    until = f" until {write_end(own.until)}" if own.until else ""
     return write_value(name, own.value) + until
 
 

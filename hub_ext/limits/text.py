@@ -1,7 +1,7 @@
 """Limits as people write and read them: ``64G``, ``2h``, ``unlimited``. Pure."""
 
 import re
-from datetime import datetime, time, timedelta, timezone
+from datetime import date, datetime, time, timedelta, timezone
 
 from .fields import FIELDS, UNLIMITED, Value, checked
 
@@ -73,14 +73,30 @@ def parse_time(text: str) -> datetime:
     """
     try:
         if re.fullmatch(r"\d{4}-\d\d-\d\d", text):
-            day = datetime.combine(datetime.fromisoformat(text), time(), timezone.utc)
-            return day + timedelta(days=1)
+            return end_of_day(date.fromisoformat(text))
         found = datetime.fromisoformat(re.sub(r"[zZ]$", "+00:00", text))
         if found.tzinfo is not None:
             return found.astimezone(timezone.utc)
     except (ValueError, OverflowError):
         pass
     raise ValueError(f"'{text}' is not a time: write 2026-12-31, or 2026-12-31T18:00Z with a time zone.")
+
+
+def end_of_day(last: date) -> datetime:
+    """Return when something ends whose last day is this one: with that day, in UTC.
+
+    Raises
+    ------
+    OverflowError
+        There is no day after it.
+    """
+    return datetime.combine(last, time(), timezone.utc) + timedelta(days=1)
+
+
+def write_end(moment: datetime) -> str:
+    """Write when something ends, as `parse_time` reads it: its last day alone, if it ends with that day."""
+    last = (moment - timedelta(microseconds=1)).astimezone(timezone.utc)
+    return f"{last:%Y-%m-%d}" if moment == end_of_day(last.date()) else write_time(moment)
 
 
 def write_time(moment: datetime) -> str:

@@ -13,7 +13,7 @@ from .fields import Value
 from .model import AllLimits, Edit, OwnValue, Subject, SubjectLimits
 from .resolve import plain
 from .rows import chunks
-from .text import write_time, write_value
+from .text import write_end, write_value
 from .yaml_nodes import read_file
 
 HEADER = """\
@@ -187,4 +187,4 @@ def _told(name: str, own: OwnValue) -> str:
     if own.until is None:
         return text
     after = "" if own.value_after is None else f", then {write_value(name, own.value_after)}"
-    return f"{text} (until {write_time(own.until)}{after})"
+    return f"{text} (until {write_end(own.until)}{after})"

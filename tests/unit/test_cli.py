@@ -131,7 +131,7 @@ def test_a_change_is_in_the_history_with_who_made_it_and_can_be_taken_back(limit
     assert batch["lines"][0]["after_until"] == "2050-02-01T00:00:00+00:00"
     assert limits("undo", batch["batch"], "--reason", "done")[0] == 0
     code, text, _ = limits("history", "--per-page", "1")
-    assert "kernels 3 (until 2050-02-01 00:00 UTC) → inherit" in text
+    assert "kernels 3 (until 2050-01-31) → inherit" in text
     assert f"takes back {batch['batch']}" in text
     assert "1 older: --page 2" in text
     assert "taken back since" in limits("history", "--page", "2", "--per-page", "1")[1]
@@ -146,6 +146,21 @@ def test_removed_values_are_inherited_again(limits):
     assert limits("unset", "user:alice", "kernels")[1] == "Nothing changed: it is so already.\n"
 
 
+def test_a_value_that_ends_stays_as_it_is_in_one_step(limits_on_sqlite):
+    limits = limits_on_sqlite
+    limits("set", "user:alice", "kernels=3")
+    limits("set", "user:alice", "kernels=9", "cores=5", "--until", "2050-01-31")
+    assert (
+        limits("keep", "user:alice", "kernels")[1].splitlines()[-1].strip()
+        == "user alice: kernels 9 (until 2050-01-31) → 9"
+    )
+    own = json.loads(limits("show", "alice", "--json")[1])["own"]
+    assert own["kernels"] == {"value": 9, "until": None, "value_after": None}
+    assert own["cores"]["until"] == "2050-02-01T00:00:00+00:00"
+    assert "cores 5 (until 2050-01-31) → 5" in limits("keep", "user:alice")[1]
+    assert limits("keep", "user:alice")[0] == 2
+
+
 def test_a_file_brings_limits_from_one_database_into_another(limits, tmp_path):
     limits("set", "user:alice", "kernels=3", "memory_mb=unlimited")
     limits("set", "user:alice", "kernels=9", "--until", "2050-01-31")
@@ -155,7 +170,7 @@ def test_a_file_brings_limits_from_one_database_into_another(limits, tmp_path):
     limits("unset", "user:alice", "kernels", "memory_mb")
     limits("set", "user:bob", "kernels=1")
     expected = [
-        "user alice: kernels inherit → 9 (until 2050-02-01 00:00 UTC, then 3)",
+        "user alice: kernels inherit → 9 (until 2050-01-31, then 3)",
         "user alice: memory_mb inherit → unlimited",
         "user bob: kernels 1 → inherit",
     ]
@@ -188,6 +203,8 @@ def test_a_file_with_a_mistake_changes_nothing_and_names_the_line(limits, tmp_pa
         (["set", "user:alice", "memory_mb=64X"], "takes a whole number of MiB"),
         (["set", "user:alice", "kernels=1", "--until", "tomorrow"], "is not a time"),
         (["unset", "user:alice", "kernles"], "There are: driver_memory_mb"),
+        (["keep", "user:alice"], "user alice has no value of any limit that ends"),
+        (["keep", "user:alice", "kernels"], "user alice has no value of kernels that ends"),
         (["show", "alice", "--default"], "once"),
         (["import", "/nowhere"], "can't be read"),
         (["export", "/nowhere/at/all"], "can't be written"),

@@ -59,6 +59,15 @@ async def test_a_change_is_in_the_next_answer_with_its_source(api):
     assert detail["own_values"] == {"memory_mb": {"value": 4096, "until": None, "value_after": None}}
 
 
+async def test_the_same_value_without_an_end_stays_for_good(api):
+    await api.good("PATCH", "users/alice", change(kernels=2))
+    later = (datetime.now(timezone.utc) + timedelta(days=3)).isoformat()
+    await api.good("PATCH", "users/alice", {**change(kernels=9), "until": later})
+    changed = await api.good("PATCH", "users/alice", change(kernels=9))
+    assert changed["batch"]
+    assert changed["own_values"]["kernels"] == {"value": 9, "until": None, "value_after": None}
+
+
 async def test_a_change_by_another_process_is_in_the_next_answer(api, sqlite_url):
     await api.good("GET", "users")
     other = Database(sqlite_url)

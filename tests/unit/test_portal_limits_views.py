@@ -29,7 +29,7 @@ from hub_portal.views import limits, limits_form, limits_table, limits_typed, li
 from hub_portal.views.words import NOTHING
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=timezone.utc)
-DECEMBER = datetime(2026, 12, 1, 23, 59, 59, tzinfo=timezone.utc)
+DECEMBER = datetime(2026, 12, 2, tzinfo=timezone.utc)
 
 
 def person_of(**more):
@@ -173,14 +173,19 @@ def test_the_inherited_value_is_told_with_its_place():
     [
         ("", None),
         ("2026-12-01", DECEMBER),
-        ("2026-11-23", datetime(2026, 11, 23, 23, 59, 59, tzinfo=timezone.utc)),
+        ("2026-11-23", datetime(2026, 11, 24, tzinfo=timezone.utc)),
     ],
 )
 def test_a_last_day_counts_until_its_end(text, end):
     assert limits_typed.read_until(text, NOW) == (end, "")
+    if text:
+        assert parse_time(text) == end, "as the command understands it"
 
 
-@pytest.mark.parametrize(("text", "says"), [("2026-11-22", "over"), ("tomorrow", "2026-12-01"), ("0001-01-01", "over")])
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [("2026-11-22", "over"), ("tomorrow", "2026-12-01"), ("0001-01-01", "over"), ("9999-12-31", "2026-12-01")],
+)
 def test_a_last_day_that_makes_no_sense_is_said(text, says):
     end, error = limits_typed.read_until(text, NOW)
     assert end is None
@@ -235,6 +240,30 @@ def test_an_end_date_alone_moves_the_end_of_values_that_have_one():
     typed = limits_typed.read_form({"until": "2026-12-01"}, NOW)
     own = {"cores": OwnValue(value=4, until=NOW + timedelta(days=1)), "kernels": OwnValue(value=2)}
     assert limits_typed.change_body(typed, own)["values"] == {"cores": 4}
+
+
+def kept_form(**more):
+    return {"choice.cores": "value", "text.cores": "4", "was.cores": "4", "kept.cores": "1", **more}
+
+
+def test_a_value_that_ends_can_stay_as_it_is():
+    typed = limits_typed.read_form(kept_form(), NOW)
+    assert (typed.changes, typed.until, typed.wrong) == ({"cores": 4}, None, False)
+    assert limits_typed.change_body(typed, {})["values"] == {"cores": 4}
+
+
+def test_a_value_that_stays_gets_no_last_day_as_well():
+    typed = limits_typed.read_form(kept_form(until="2026-12-01"), NOW)
+    assert "no end" in typed.until_error
+    own = {"cores": OwnValue(value=4, until=DECEMBER)}
+    shown = fields_of(limits_form.field_groups(own, {}, typed, NOW))["cores"]
+    assert (shown.kept, shown.until) == (True, "1 Dec")
+
+
+def test_what_is_inherited_has_no_end_to_lose():
+    typed = limits_typed.read_form(kept_form(**{"choice.cores": "inherit"}), NOW)
+    assert typed.changes == {"cores": None}
+    assert not typed.kept
 
 
 def test_a_refusal_stands_beside_its_field():

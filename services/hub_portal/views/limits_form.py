@@ -38,6 +38,7 @@ class FieldForm:
     until: str
     error: str = ""
     meanwhile: str = ""
+    kept: bool = False
 
 
 @dataclass(frozen=True)
@@ -135,6 +136,7 @@ def _as_typed(shown: FieldForm, typed: Typed) -> FieldForm:
         text=typed.texts.get(name, ""),
         was=json.dumps(typed.was.get(name)),
         error=typed.errors.get(name, ""),
+        kept=name in typed.kept,
     )
 
 
@@ -143,7 +145,13 @@ def _after_conflict(shown: FieldForm, typed: Typed) -> FieldForm:
     meanwhile = "" if typed.was.get(shown.name) == value else f"meanwhile: {_words(shown.name, value)}"
     if shown.name not in typed.changes:
         return replace(shown, meanwhile=meanwhile)
-    return replace(shown, choice=typed.choices[shown.name], text=typed.texts.get(shown.name, ""), meanwhile=meanwhile)
+    return replace(
+        shown,
+        choice=typed.choices[shown.name],
+        text=typed.texts.get(shown.name, ""),
+        meanwhile=meanwhile,
+        kept=shown.name in typed.kept,
+    )
 
 
 def _words(name: str, value: Value) -> str:

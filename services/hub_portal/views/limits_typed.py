@@ -4,11 +4,12 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, timedelta, timezone
+from datetime import date, datetime
 from typing import Any
 
 from hub_ext.errors import PublicError
 from hub_ext.limits.fields import FIELDS, LARGEST, NAMES_AT_MOST, UNLIMITED
+from hub_ext.limits.text import end_of_day
 
 from ..limits_models import OwnValue, Value
 from .limits import DAY, HOUR, INHERIT, KIB, MINUTE, NO_LIMIT, VALUE, unit
@@ -97,10 +98,9 @@ def read_day(text: str, now: datetime) -> datetime | None:
     if not text.strip():
         return None
     try:
-        day = date.fromisoformat(text.strip())
-    except ValueError as error:
+        end = end_of_day(date.fromisoformat(text.strip()))
+    except (ValueError, OverflowError) as error:
         raise ValueError("Write a day like 2026-12-01.") from error
-    end = datetime(day.year, day.month, day.day, tzinfo=timezone.utc) + timedelta(days=1, seconds=-1)
     if end <= now:
         raise ValueError("This day is over. Choose a later one.")
     return end
@@ -118,6 +118,8 @@ class Typed:
     until_text: str = ""
     until: datetime | None = None
     until_error: str = ""
+    #: Fields whose value stays as it is and loses its end.
+    kept: frozenset[str] = frozenset()
     reason: str = ""
     revision: int | None = None
     #: Which warnings the person has seen and answered with "anyway": their digest.
@@ -126,7 +128,7 @@ class Typed:
     @property
     def changes(self) -> dict[str, Value]:
         """Only what differs from what the person saw."""
-        return {name: value for name, value in self.values.items() if value != self.was.get(name)}
+        return {name: value for name, value in self.values.items() if value != self.was.get(name) or name in self.kept}
 
     @property
     def wrong(self) -> bool:
@@ -142,6 +144,9 @@ def read_form(arguments: Mapping[str, str], now: datetime) -> Typed:
     values, errors = read_values(choices, texts)
     until_text = arguments.get("until", "").strip()[:20]
     until, until_error = read_until(until_text, now)
+    kept = frozenset(name for name, value in values.items() if f"kept.{name}" in arguments and value is not None)
+    if kept and until:
+        until_error = "Values with “no end” ticked can't get a last day as well: leave one of the two out."
     return Typed(
         choices=choices,
         texts=texts,
@@ -151,6 +156,7 @@ def read_form(arguments: Mapping[str, str], now: datetime) -> Typed:
         until_text=until_text,
         until=until,
         until_error=until_error,
+        kept=kept,
         reason=arguments.get("reason", "").strip()[:MAXIMUM_REASON],
         revision=read_revision(arguments.get("revision", "")),
         seen=arguments.get("confirmed", "")[:100],
