@@ -5,8 +5,11 @@ said its last word, the other is told so and may still finish its own.
 """
 
 import asyncio
+from typing import cast
 
 from prometheus_client import Counter, Gauge
+
+from .keepalive import keep_alive
 
 SOCKETS = Gauge("hub_gateway_kernel_sockets", "Open kernel websockets")
 BYTES = Counter("hub_gateway_kernel_bytes_total", "Bytes of kernel traffic, by direction", ["direction"])
@@ -29,9 +32,9 @@ class Side(asyncio.Protocol):
         self._other = other
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 (asyncio gives nothing else for a stream)
-        self.transport = transport
-        transport.set_write_buffer_limits(high=HIGH_WATER)
+        self.transport = cast("asyncio.Transport", transport)  # of a stream; uvloop's has no such base
+        self.transport.set_write_buffer_limits(high=HIGH_WATER)
+        keep_alive(transport.get_extra_info("socket"))
 
     def data_received(self, data: bytes) -> None:
         self._count(len(data))
