@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -12,7 +13,7 @@ from hub_ext.limits.admission import RUNNING
 from hub_ext.limits.resolve import number
 
 from .activity import Activity, activity_of
-from .culling import IDLE, LIFETIME, Step, Watched, next_step
+from .culling import IDLE, LIFETIME, Notices, Step, Watched, next_step
 from .lifecycle import Lifecycle
 from .limits_view import Limits, LimitsView
 from .registry import Registry, by_id
@@ -55,10 +56,12 @@ class Culler:
         self._notice = timedelta(seconds=notice)
         self._places = asyncio.Semaphore(AT_ONCE)
         self._asked: dict[str, float] = {}
+        self._notices = Notices()
 
     async def cull(self) -> None:
         """Give notice, withdraw it, or stop; each kernel by itself."""
         running = by_id([kernel for kernel in await self._registry.alive() if kernel.state == RUNNING])
+        self._notices.forget_all_but(running.keys())
         if not running:
             return
         limits = await self._limits.of_all({kernel.owner for kernel in running.values()})
@@ -81,9 +84,12 @@ class Culler:
         activity = activity_of(model)
         if not activity.known and number(limits[IDLE]) is not None:
             await self._wake(kernel.id)
-        await self._take(
-            kernel, next_step(_watched(kernel, activity), limits, datetime.now(timezone.utc), self._notice)
-        )
+        now = datetime.now(timezone.utc)
+        over = self._notices.are_over(kernel.id, kernel.stop_at, now, time.monotonic())
+        step = next_step(_watched(kernel, activity), limits, now, self._notice)
+        if step is not None and step.deed == "stop" and not over:
+            return
+        await self._take(kernel, step)
 
     async def _wake(self, kernel_id: str) -> None:
         """Let a kernel say something, so that Enterprise Gateway knows what it does; the next round sees it.

@@ -6,6 +6,7 @@ notebook that nobody uses is idle too. Its lifetime counts from its start, busy 
 announced. A stop that became due unseen, because a limit was lowered or no gateway ran, gets its full notice from now.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
@@ -38,6 +39,39 @@ def field_of(notice: str) -> str:
     if not notice:
         return ""
     return LIFETIME if notice.startswith(RUNS_SINCE) else IDLE
+
+
+class Notices:
+    """How long each notice has still to run, by the monotonic clock: one that is set forward shortens none."""
+
+    def __init__(self) -> None:
+        self._until: dict[str, tuple[datetime, float]] = {}
+
+    def are_over(self, kernel_id: str, stop_at: datetime | None, now: datetime, at: float) -> bool:
+        """Tell whether a kernel's notice is over, as far as it was seen to run; to be asked in every round.
+
+        Parameters
+        ----------
+        kernel_id : str
+            The kernel.
+        stop_at : datetime, optional
+            When it was told to be stopped.
+        now : datetime
+            UTC.
+        at : float
+            The same on the monotonic clock.
+        """
+        if stop_at is None:
+            self._until.pop(kernel_id, None)
+            return False
+        known, until = self._until.get(kernel_id, (None, 0.0))
+        if known != stop_at:
+            until = at + max(0.0, (stop_at - now).total_seconds())
+            self._until[kernel_id] = (stop_at, until)
+        return at >= until
+
+    def forget_all_but(self, kernel_ids: Collection[str]) -> None:
+        self._until = {kernel_id: seen for kernel_id, seen in self._until.items() if kernel_id in kernel_ids}
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import pytest
 
 from hub_ext.limits import ResolvedLimit
 from hub_gateway.activity import activity_of
-from hub_gateway.culling import Watched, field_of, human_seconds, next_step
+from hub_gateway.culling import Notices, Watched, field_of, human_seconds, next_step
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=timezone.utc)
 NOTICE = timedelta(minutes=10)
@@ -144,3 +144,19 @@ def test_a_kernel_whose_state_is_not_known_is_not_idle(state, last, idle, known)
     assert (found.idle_since is None) == (idle is None)
     if idle is not None:
         assert round((NOW - found.idle_since) / minutes(1)) == idle
+
+
+def test_a_clock_that_is_set_forward_shortens_no_notice():
+    notices, stop_at = Notices(), NOW + timedelta(seconds=600)
+    assert not notices.are_over("a", stop_at, NOW, 100.0)
+    assert not notices.are_over("a", stop_at, NOW + timedelta(hours=1), 102.0)
+    assert notices.are_over("a", stop_at, NOW + timedelta(hours=1), 700.0)
+
+
+def test_a_notice_of_an_earlier_gateway_is_over_at_its_time_and_another_notice_counts_anew():
+    notices = Notices()
+    assert notices.are_over("a", NOW, NOW, 100.0)
+    assert not notices.are_over("a", NOW + timedelta(seconds=5), NOW, 100.0)
+    assert not notices.are_over("a", None, NOW, 100.0)
+    notices.forget_all_but(())
+    assert notices.are_over("a", NOW, NOW, 100.0)
