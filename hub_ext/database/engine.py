@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import logging
 import random
 import threading
 import time
@@ -22,6 +23,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, async_sessionm
 from ..errors import PublicError
 from .connecting import BUSY_TIMEOUT, async_engine, blocking_engine
 from .writer import AS_WRITER, ASK_AGAIN, Writer, is_locked
+
+log = logging.getLogger("hub_ext.database")
 
 T = TypeVar("T")
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -71,7 +74,7 @@ class Database:
             async with self._only_writer() if self._sqlite else self._locked(lock) as session:
                 yield session
         except (SQLAlchemyError, OSError, TimeoutError, asyncio.TimeoutError) as error:
-            raise unreachable() from error
+            raise unreachable(error) from error
 
     async def write(self, work: Callable[[Connection], T], *, lock: str = "") -> T:
         """Run a short transaction as one piece; as `transaction`, and several times as fast on SQLite.
@@ -98,7 +101,7 @@ class Database:
             async with self._in_turn():
                 return await self._writer.run(work, deadline)
         except (SQLAlchemyError, OSError, TimeoutError, asyncio.TimeoutError) as error:
-            raise unreachable() from error
+            raise unreachable(error) from error
 
     @asynccontextmanager
     async def _in_turn(self) -> AsyncIterator[None]:
@@ -154,7 +157,7 @@ class Database:
                 await session.connection(execution_options=options)
                 yield session
         except (SQLAlchemyError, OSError, TimeoutError, asyncio.TimeoutError) as error:
-            raise unreachable() from error
+            raise unreachable(error) from error
 
     async def check_schema(self) -> None:
         """Refuse to work on a schema that is not the one this version was made for.
@@ -195,7 +198,10 @@ def upgrade(url: str) -> None:
         pool.submit(asyncio.run, _upgrade(url)).result()
 
 
-def unreachable() -> PublicError:
+def unreachable(error: Exception) -> PublicError:
+    """Make the error for people, and tell the log what the database itself says: that its disk is full, for example."""
+    cause = str(getattr(error, "orig", None) or error).strip().splitlines()
+    log.warning("The database did not take part: %s: %s", type(error).__name__, cause[0][:300] if cause else "")
     return PublicError(
         "database-unreachable",
         "The database of the remote kernels does not answer.",
