@@ -1,17 +1,23 @@
 """Client of the edge service: the only way from Kubernetes into the Hadoop cluster's state."""
 
 import json
+from collections.abc import Collection
+from datetime import datetime, timedelta, timezone
 from typing import Any
 from urllib.parse import quote, urlencode
 
 from pydantic import BaseModel, ValidationError
 from tornado.httpclient import AsyncHTTPClient, HTTPClientError, HTTPRequest, HTTPResponse
 
-from .cluster import Applications, ClusterState
+from .calls import CALL_FAILURES
+from .cluster import Applications, ClusterState, StartStates
 from .errors import PublicError
+from .logs import request_headers
 
 #: Names the person a service acts for; only credible together with the edge token.
 ACTING_USER_HEADER = "X-Acting-User"
+#: Clocks that agree to this are taken to agree.
+SAME_TIME = timedelta(seconds=5)
 MAXIMUM_ANSWER_BYTES = 64 * 1024 * 1024
 
 
@@ -38,8 +44,18 @@ class EdgeClient:
         self._http = AsyncHTTPClient(force_instance=True, max_clients=100, max_body_size=MAXIMUM_ANSWER_BYTES)
 
     async def cluster(self) -> ClusterState:
-        """Return the cluster as the poller last saw it."""
-        return _typed(ClusterState, await self._call("GET", "/api/cluster"))
+        """Return the cluster as the poller last saw it; when that was is told by this machine's clock."""
+        response = await self._response("GET", "/api/cluster")
+        state: ClusterState = _typed(ClusterState, _answered(response))
+        age = response.headers.get("Age", "")
+        if state.as_of is None or not age.isdecimal():
+            return state
+        here = datetime.now(timezone.utc) - timedelta(seconds=int(age))
+        return state.model_copy(update={"as_of": here}) if abs(here - state.as_of) > SAME_TIME else state
+
+    async def probe(self) -> str:
+        """Say in a health check whether the edge service answers, and how new its numbers are."""
+        return "the cluster's numbers are old" if (await self.cluster()).stale else "answers"
 
     async def applications(self, *, cluster_user: str = "", kernel_id: str = "", user: str = "") -> Applications:
         """Return applications of a cluster user or of a kernel (by tag); of everyone when neither is given.
@@ -55,6 +71,19 @@ class EdgeClient:
         path = "/api/applications" + (f"?{query}" if query else "")
         return _typed(Applications, await self._call("GET", path, user=user))
 
+    async def starts(self, kernel_ids: Collection[str], *, fresh: Collection[str] = ()) -> StartStates:
+        """Return where the applications of some starting kernels are.
+
+        Parameters
+        ----------
+        kernel_ids : collection of str
+            The kernels; told as of the last poll.
+        fresh : collection of str
+            Those of them for which the ResourceManager is asked now; a few.
+        """
+        body = {"kernel_ids": list(kernel_ids), "fresh": list(fresh)}
+        return _typed(StartStates, await self._call("POST", "/api/starts", body=body))
+
     async def end_kernel(self, kernel_id: str, *, reason: str, user: str = "") -> Applications:
         """Kill every application that carries this kernel's tag and still runs or waits.
 
@@ -67,7 +96,12 @@ class EdgeClient:
         return _typed(Applications, await self._call("DELETE", path, user=user, body={"reason": reason}))
 
     async def _call(self, method: str, path: str, *, user: str = "", body: dict[str, Any] | None = None) -> bytes:
-        headers = {"Authorization": f"Bearer {self._token}", "Accept": "application/json"}
+        return _answered(await self._response(method, path, user=user, body=body))
+
+    async def _response(
+        self, method: str, path: str, *, user: str = "", body: dict[str, Any] | None = None
+    ) -> HTTPResponse:
+        headers = {"Authorization": f"Bearer {self._token}", "Accept": "application/json", **request_headers()}
         if user:
             headers[ACTING_USER_HEADER] = quote(user)
         request = HTTPRequest(
@@ -82,10 +116,10 @@ class EdgeClient:
             ca_certs=self._ca_certs,
         )
         try:
-            response = await self._http.fetch(request, raise_error=False)
+            return await self._http.fetch(request, raise_error=False)
         except (OSError, HTTPClientError) as error:
+            CALL_FAILURES.labels(to="edge").inc()
             raise unreachable() from error
-        return _answered(response)
 
 
 def unreachable() -> PublicError:

@@ -30,6 +30,8 @@ c.HubGateway.dead_server_grace = 6
 c.HubGateway.launch_timeout = 120
 # Longer than the proxy keeps a connection for reuse (5 s), or it reuses one that is just being closed.
 c.Service.header_timeout = 20
+# Whoever reads numbers here has no part in what is tested; who may read them has tests of its own.
+c.Service.authenticate_metrics = False
 """
 
 # Whoever starts tests in the background of a shell without job control leaves SIGINT ignored, and every process that is

@@ -2,17 +2,15 @@
 
 import json
 import logging
-import re
 from http.client import responses
 from typing import Any
 
 from tornado import web
 
-from ..errors import PublicError, as_json, internal_error, new_reference
+from ..errors import PublicError, as_json, internal_error
+from ..logs import REQUEST_ID_HEADER, begin, checked_request_id
 
 log = logging.getLogger("hub_ext.web")
-
-REQUEST_ID_HEADER = "X-Request-Id"
 
 
 class BaseHandler(web.RequestHandler):
@@ -21,8 +19,10 @@ class BaseHandler(web.RequestHandler):
     request_id: str = ""
 
     def set_default_headers(self) -> None:
-        given = self.request.headers.get(REQUEST_ID_HEADER, "")
-        self.request_id = given if re.fullmatch(r"[A-Za-z0-9-]{4,64}", given) else new_reference()
+        # Called once more when an answer becomes an error: that is still the same request.
+        if not self.request_id:
+            self.request_id = checked_request_id(self.request.headers.get(REQUEST_ID_HEADER))
+            begin(self.request_id)
         self.clear_header("Server")
         self.set_header(REQUEST_ID_HEADER, self.request_id)
         self.set_header("X-Content-Type-Options", "nosniff")
@@ -35,7 +35,7 @@ class BaseHandler(web.RequestHandler):
         if isinstance(error, web.HTTPError):
             return _of_http_error(error)
         public = internal_error(self.request_id)
-        log.error("Unexpected error %s", self.request_id, exc_info=error, extra={"request_id": self.request_id})
+        log.error("Unexpected error", exc_info=error)
         return public
 
     def log_exception(self, typ: Any, value: Any, tb: Any) -> None:
@@ -102,18 +102,17 @@ def _of_http_error(error: web.HTTPError) -> PublicError:
 
 
 def log_request(handler: web.RequestHandler) -> None:
-    """Log one line a request: method, path without its query, status, milliseconds, request id."""
+    """Log one line a request: method, path without its query, status, milliseconds."""
     request = handler.request
     path = request.path.split("?", 1)[0]
     level = logging.WARNING if handler.get_status() >= 500 else logging.INFO
-    if path.endswith(("/health", "/metrics")):
+    if path.endswith(("/health", "/health/live", "/metrics")):
         level = logging.DEBUG
     log.log(
         level,
-        "%s %s %s %.0f ms request=%s",
+        "%s %s %s %.0f ms",
         request.method,
         path,
         handler.get_status(),
         request.request_time() * 1000,
-        getattr(handler, "request_id", "-"),
     )

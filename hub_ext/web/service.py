@@ -4,16 +4,21 @@ import asyncio
 import logging
 import os
 import signal
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Any, cast
 from urllib.parse import urlparse
 
 from tornado import web
 from tornado.httpserver import HTTPServer
-from traitlets import Int, Unicode, default
+from traitlets import Bool, CaselessStrEnum, Int, Unicode, default
 from traitlets.config import Application
 
+from .. import __version__
+from ..logs import set_up
 from ..secrets import read_secret
 from .handlers import NotFoundHandler, log_request
+from .health import Check, Health, HealthHandler, LivenessHandler
+from .metrics import METRICS_TOKEN, SERVICE, MetricsHandler, Readers, observe, watch_loop
 
 
 class Service(Application):
@@ -31,6 +36,22 @@ class Service(Application):
     ).tag(config=True)
     maximum_body_bytes = Int(1024 * 1024, help="Largest body of a request.").tag(config=True)
     body_timeout = Int(60, help="Seconds in which a request's body has to arrive.").tag(config=True)
+    log_style = CaselessStrEnum(
+        ["text", "json"],
+        "text",
+        help="""
+        How log lines look: 'text' ends each with kernel=, user= and request=, 'json' writes one object a line.
+        log_format and log_datefmt have no effect.
+        """,
+    ).tag(config=True)
+    authenticate_metrics = Bool(
+        True,
+        help="""
+        Answer ``/metrics`` only to callers with a token: the secret HUB_EXT_METRICS_TOKEN, also as …_FILE, or for
+        gateway and portal a Hub token with the scope ``read:metrics``, which the Hub's own metrics need, too. False
+        where something else decides who gets there.
+        """,
+    ).tag(config=True)
 
     aliases = {"config": "Service.config_file", "ip": "Service.ip", "port": "Service.port"}  # noqa: RUF012 (traitlets' own form)
 
@@ -39,10 +60,6 @@ class Service(Application):
     @default("log_level")
     def _default_log_level(self) -> int:
         return logging.INFO
-
-    @default("log_format")
-    def _default_log_format(self) -> str:
-        return "[%(levelname)1.1s %(asctime)s %(name)s] %(message)s"
 
     @default("ip")
     def _default_ip(self) -> str:
@@ -80,12 +97,39 @@ class Service(Application):
         if self.config_file:
             self.load_config_file(self.config_file)
             self.update_config(self.cli_config)
-        logging.basicConfig(format=self.log_format, level=cast("int | str", self.log_level))
-        logging.getLogger("tornado.access").setLevel(logging.ERROR)
+        set_up(self.log_style, cast("int | str", self.log_level))
+        # traitlets gave it a handler and a form of its own.
+        self.log.handlers.clear()
+        self.log.propagate = True
 
     def handlers(self) -> list[Any]:
         """Return the URL table; services implement this."""
         return []
+
+    def watching(
+        self, checks: Sequence[Check], scopes: Callable[[str], Awaitable[Collection[str]]] | None = None
+    ) -> list[Any]:
+        """Return the handlers of ``health``, ``health/live`` and ``metrics`` below the prefix.
+
+        Parameters
+        ----------
+        checks : sequence of Check
+            What ``health`` looks at.
+        scopes : callable, optional
+            Gives the scopes of a Hub token.
+        """
+        try:
+            token = read_secret(METRICS_TOKEN)
+        except ValueError as error:
+            raise SystemExit(str(error)) from error
+        readers = Readers(everyone=not self.authenticate_metrics, token=token, scopes=scopes)
+        health = Health(checks)
+        SERVICE.labels(service=self.name, version=__version__).set(1)
+        return [
+            (f"{self.prefix}health", HealthHandler, {"health": health}),
+            (f"{self.prefix}health/live", LivenessHandler),
+            (f"{self.prefix}metrics", MetricsHandler, {"readers": readers, "look": health.look}),
+        ]
 
     def settings(self) -> dict[str, Any]:
         """Return additions to the tornado settings; services override this."""
@@ -95,7 +139,7 @@ class Service(Application):
         return web.Application(
             self.handlers(),
             default_handler_class=NotFoundHandler,
-            log_function=log_request,
+            log_function=_answered,
             **{"service": self, **self.settings()},
         )
 
@@ -112,6 +156,7 @@ class Service(Application):
         for signum in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(signum, stop.set)
         await self.started()
+        watch = asyncio.create_task(watch_loop())
         self._server = HTTPServer(
             self.make_app(),
             idle_connection_timeout=self.header_timeout,
@@ -127,8 +172,15 @@ class Service(Application):
         self.log.info("%s listens on http://%s:%s%s", type(self).__name__, self.ip, self.port, self.prefix)
         await stop.wait()
         self._server.stop()
+        watch.cancel()
         await self.stopping()
 
     def start(self) -> None:
         super().start()
         asyncio.run(self.serve())
+
+
+def _answered(handler: web.RequestHandler) -> None:
+    """Log and count a request that has been answered."""
+    log_request(handler)
+    observe(handler)

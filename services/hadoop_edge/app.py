@@ -5,12 +5,13 @@ from typing import Any
 
 from traitlets import CaselessStrEnum, Float, Int, List, TraitError, Unicode, default, validate
 
-from hub_ext.web.health import Check, HealthHandler, MetricsHandler
+from hub_ext.web.health import Check
 from hub_ext.web.service import Service
 
 from .handlers import ApplicationsHandler, ClusterHandler, KernelApplicationsHandler
 from .poller import Poller
 from .resource_manager import ResourceManager
+from .starts import StartsHandler
 
 
 class HadoopEdge(Service):
@@ -121,8 +122,8 @@ class HadoopEdge(Service):
             (r"/api/cluster", ClusterHandler, shared),
             (r"/api/applications", ApplicationsHandler, shared),
             (r"/api/kernels/([^/]+)/applications", KernelApplicationsHandler, shared),
-            (r"/health", HealthHandler, {"checks": checks}),
-            (r"/metrics", MetricsHandler),
+            (r"/api/starts", StartsHandler, shared),
+            *self.watching(checks),
         ]
 
     async def started(self) -> None:

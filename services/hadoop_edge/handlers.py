@@ -5,9 +5,12 @@ import logging
 import re
 from urllib.parse import unquote
 
+from prometheus_client import Counter
+
 from hub_ext.cluster import Application, Applications
 from hub_ext.edge import ACTING_USER_HEADER
 from hub_ext.errors import PublicError
+from hub_ext.logs import about
 from hub_ext.names import APPLICATION_ID_PATTERN, CLUSTER_USER_PATTERN, is_kernel_id
 from hub_ext.web.handlers import JSONHandler
 from hub_ext.web.identity import header_token
@@ -19,6 +22,8 @@ from .resource_manager import ResourceManagerError
 log = logging.getLogger("hadoop_edge.handlers")
 
 MAXIMUM_REASON = 500
+
+ENDED = Counter("hadoop_edge_ended_applications_total", "Applications that were told to end")
 
 
 class APIHandler(JSONHandler):
@@ -38,16 +43,13 @@ class APIHandler(JSONHandler):
                 remedy="HUB_EXT_EDGE_TOKEN has to be the same for edge service, gateway and portal.",
                 status=401,
             )
-
-    @property
-    def acting_user(self) -> str:
-        """Who the call is made for, for the log."""
-        return unquote(self.request.headers.get(ACTING_USER_HEADER, ""))[:200] or "-"
+        about(user=unquote(self.request.headers.get(ACTING_USER_HEADER, ""))[:200])
 
     def kernel_id(self, given: str) -> str:
         """Return a kernel id or refuse it."""
         if not is_kernel_id(given):
             raise PublicError("bad-request", "That is not a kernel id.")
+        about(kernel=given)
         return given
 
     async def of_kernel(self, kernel_id: str) -> tuple[Application, ...]:
@@ -72,6 +74,7 @@ class ClusterHandler(APIHandler):
         found = await self.poller.current(self.wait)
         if found.state.as_of is None:
             raise cluster_unreachable(found.state.error)
+        self.set_header("Age", f"{self.poller.age(found):.0f}")
         self.write_json(found.encoded)
 
 
@@ -126,13 +129,9 @@ class KernelApplicationsHandler(APIHandler):
                 await self.end(one, reason)
             except ResourceManagerError as error:
                 failures.append(str(error))
-        log.info(
-            "End kernel %s for %r: %d application(s), %d failed",
-            kernel_id,
-            self.acting_user,
-            len(found),
-            len(failures),
-        )
+        ENDED.inc(len(found) - len(failures))
+        names = ",".join(one.id for one in found) or "-"
+        log.info("Kernel ended in YARN: application=%s failed=%d", names, len(failures))
         if failures:
             raise not_ended(failures)
         self.write_json(Applications(as_of=asked_at, stale=False, applications=tuple(found)).model_dump_json())

@@ -5,14 +5,14 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 
 from prometheus_client import Counter, Gauge, Histogram
 
 from hub_ext.cluster import Application, ClusterState, Node
 from hub_ext.sizes import Calculator
 
-from . import shapes
+from . import gauges, shapes
 from .resource_manager import API, UNFINISHED, ResourceManager, ResourceManagerError
 from .schedulers import Scheduler, scheduler
 
@@ -29,21 +29,25 @@ LARGEST_SHARE = 0.2
 SHORTEST_REST_S = 1.0
 
 POLL_SECONDS = Histogram("hadoop_edge_poll_seconds", "Time of one poll of the ResourceManager")
-POLL_FAILURES = Counter("hadoop_edge_poll_failures", "Polls of the ResourceManager that failed")
+POLL_FAILURES = Counter("hadoop_edge_poll_failures_total", "Polls of the ResourceManager that failed")
 LAST_SUCCESS = Gauge("hadoop_edge_last_success_timestamp_seconds", "When the last poll succeeded")
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What everyone is told until the next poll. `encoded` is `state` as JSON, made once."""
+    """What everyone is told until the next poll.
+
+    `encoded` is `state` as JSON, made once; `seen_at` is when it was asked for, on the monotonic clock.
+    """
 
     state: ClusterState = field(default_factory=ClusterState)
     applications: tuple[Application, ...] = ()
     encoded: bytes = b""
+    seen_at: float = float("-inf")
 
     def failed(self, error: str) -> "Snapshot":
         """Return the same numbers, marked as those of an earlier time."""
-        return snapshot(self.state.model_copy(update={"stale": True, "error": error}), self.applications)
+        return snapshot(self.state.model_copy(update={"stale": True, "error": error}), self.applications, self.seen_at)
 
 
 @dataclass(frozen=True)
@@ -58,9 +62,9 @@ class Allocation:
     maximum_vcores: int = 0
 
 
-def snapshot(state: ClusterState, applications: tuple[Application, ...]) -> Snapshot:
+def snapshot(state: ClusterState, applications: tuple[Application, ...], seen_at: float = float("-inf")) -> Snapshot:
     """Make a snapshot with its JSON."""
-    return Snapshot(state, applications, state.model_dump_json().encode())
+    return Snapshot(state, applications, state.model_dump_json().encode(), seen_at)
 
 
 class Poller:
@@ -96,10 +100,11 @@ class Poller:
         self.resource_manager = resource_manager
         self._poll_interval = poll_interval
         self._nodes_interval = nodes_interval
-        self._stale_after = timedelta(seconds=stale_after)
+        self._stale_after = stale_after
         self._minimum_allocation_mb = minimum_allocation_mb
         self._calculator: Calculator | None = CALCULATORS.get(resource_calculator)
         self.now = now
+        self.monotonic = time.monotonic
         self._snapshot = snapshot(ClusterState(), ())
         self._polled = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -117,10 +122,13 @@ class Poller:
             except (TimeoutError, asyncio.TimeoutError):
                 log.debug("The first poll takes longer than %g s.", wait)
         kept = self._snapshot
-        as_of = kept.state.as_of
-        if as_of is None or kept.state.stale or self.now() - as_of <= self._stale_after:
+        if kept.state.as_of is None or kept.state.stale or self.age(kept) <= self._stale_after:
             return kept
         return kept.failed("The ResourceManager takes long to answer.")
+
+    def age(self, kept: Snapshot) -> float:
+        """Return the seconds since a snapshot's numbers were asked for, whatever was done to the clock since."""
+        return self.monotonic() - kept.seen_at
 
     def start(self) -> None:
         """Begin to poll."""
@@ -161,6 +169,7 @@ class Poller:
             try:
                 self._snapshot = await self._asked()
                 LAST_SUCCESS.set_to_current_time()
+                gauges.show(self._snapshot.state)
                 answered = True
             except ResourceManagerError as error:
                 POLL_FAILURES.inc()
@@ -177,7 +186,7 @@ class Poller:
     async def _asked(self) -> Snapshot:
         rm = self.resource_manager
         info = await rm.info()
-        as_of = self.now()
+        as_of, seen_at = self.now(), self.monotonic()
         totals, found, applications = await asyncio.gather(
             rm.get(f"{API}/metrics", shapes.totals),
             rm.get(f"{API}/scheduler", scheduler),
@@ -201,7 +210,7 @@ class Poller:
             queues_fixed=found.queues_fixed,
             **totals,
         )
-        return await asyncio.to_thread(snapshot, state, applications)
+        return await asyncio.to_thread(snapshot, state, applications, seen_at)
 
     def _tell_withheld(self, applications: tuple[Application, ...]) -> None:
         """Log once when the ResourceManager hides times and sizes, which it does from users without the right."""

@@ -13,14 +13,14 @@ from hub_ext.edge import EdgeClient
 from hub_ext.errors import PublicError
 from hub_ext.limits.admission import Admission
 from hub_ext.limits.people import People
+from hub_ext.limits.refused_starts import RefusedStarts
 from hub_ext.limits.requests import RequestStore
 from hub_ext.limits.store import Configured, LimitStore
 from hub_ext.sizes import MINIMUM_OVERHEAD_MB, OVERHEAD_FACTOR
-from hub_ext.web.health import Check, HealthHandler, MetricsHandler
 from hub_ext.web.service import Service
 
 from .caretaker import Caretaker, Chore, every
-from .checks import check_database, opened
+from .checks import check_database, health_checks, opened
 from .chores import Pace, chores
 from .cluster_view import ClusterView
 from .configured import configured, from_environment
@@ -28,7 +28,7 @@ from .environment import reserved
 from .handlers.base import Parts
 from .handlers.limits import limits_handlers
 from .handlers.table import kernel_handlers
-from .hub import groups_of_users, notebook_servers
+from .hub import groups_of_users, notebook_servers, scopes_of
 from .leases import Leases
 from .lifecycle import Books, Lifecycle, Settings
 from .limits_api.api import limits_api
@@ -41,6 +41,8 @@ from .upstream import EnterpriseGateway
 
 #: Seconds for which a gateway that is stopped waits for what it has begun.
 STOP_SECONDS = 5.0
+#: Seconds between two removals of what is old.
+FORGET_SECONDS = 3600.0
 
 
 class HubGateway(Service):
@@ -185,7 +187,8 @@ class HubGateway(Service):
         self.edge = EdgeClient(self.edge_url, self.secret("HUB_EXT_EDGE_TOKEN"), ca_certs=self.edge_ca_certs)
         self.cluster = ClusterView(self.edge.cluster, self.cluster_state_max_age)
         self.limits = LimitsView(self.store, self.people)
-        self.notes = PeopleNotes(self.people, self._users, self.people_interval)
+        self.refusals = RefusedStarts(self.database)
+        self.notes = PeopleNotes(self.people, self.refusals, self._users, self.people_interval)
         self.books = Books(self.registry, self.admission, self.leases, self.people, self.notes, self.limits)
         self.lifecycle = Lifecycle(
             self.books,
@@ -234,26 +237,15 @@ class HubGateway(Service):
             sockets=self.sockets,
             notes=self.notes,
         )
+        checks = health_checks(self.database, lambda: self._tasks, self.hub_auth.api_url, self.upstream, self.edge)
         return [
             *kernel_handlers(self.prefix, parts),
             *limits_handlers(self.prefix, parts, self.limits_api),
-            (f"{self.prefix}health", HealthHandler, {"checks": self.checks()}),
-            (f"{self.prefix}metrics", MetricsHandler),
+            *self.watching(checks, scopes_of(self.hub_auth)),
         ]
 
     def settings(self) -> dict[str, Any]:
         return {"version": self.version}
-
-    def checks(self) -> list[Check]:
-        async def cluster() -> str:
-            state = await self.edge.cluster()
-            return "stale" if state.stale else "fresh"
-
-        return [
-            Check("database", self.database.ping),
-            Check("enterprise-gateway", self.upstream.ping, hard=False),
-            Check("edge", cluster, hard=False),
-        ]
 
     async def started(self) -> None:
         await check_database(self.database, self.database_url)
@@ -288,6 +280,7 @@ class HubGateway(Service):
         return [
             *chores(self.books, self.lifecycle, self.upstream, self.edge, self._servers, self.user_domain, pace),
             Chore("end grants", self.store.end_grants, every(pace.interval)),
+            Chore("forget refusals", self.refusals.forget, every(FORGET_SECONDS)),
             Chore("people", self.notes.sync, self.notes.pause),
         ]
 

@@ -5,9 +5,12 @@ import logging
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 
+from prometheus_client import Counter, Gauge
+
 from hub_ext.database import Kernel
 from hub_ext.errors import PublicError
 from hub_ext.limits.admission import ENDING
+from hub_ext.logs import begin, new_request_id
 
 from .lifecycle import Lifecycle
 from .registry import Registry
@@ -15,6 +18,8 @@ from .repairs import REPAIRS
 
 log = logging.getLogger("hub_gateway")
 
+LAST_SUCCESS = Gauge("hub_gateway_chore_last_success_timestamp_seconds", "When a chore was done last", ["chore"])
+FAILURES = Counter("hub_gateway_chore_failures_total", "Rounds of a chore that failed", ["chore"])
 KEEP_ENDED_DAYS = 30.0
 PAUSE_AFTER_FAILURE = 5.0
 
@@ -59,12 +64,17 @@ class Caretaker:
 
 async def _guarded(name: str, step: Task) -> object:
     """Do one step; None when it fails."""
+    # What a round does for kernels has an id in all logs, as what people ask for.
+    begin(new_request_id())
     try:
-        return await step()
+        done = await step()
+        LAST_SUCCESS.labels(chore=name).set_to_current_time()
+        return done
     except PublicError as error:
         log.warning("Caretaker: %s: %s", name, error)
     except Exception:
         log.exception("Caretaker: %s", name)
+    FAILURES.labels(chore=name).inc()
     return None
 
 

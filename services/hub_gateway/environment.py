@@ -26,6 +26,7 @@ def upstream_body(
     client_env: Mapping[str, Any],
     allowed: Collection[str],
     counted: Mapping[str, str],
+    request_id: str = "",
 ) -> dict[str, Any]:
     """Build the body of ``POST /api/kernels`` for Enterprise Gateway.
 
@@ -41,6 +42,8 @@ def upstream_body(
         Names of variables that may pass.
     counted : mapping
         What was counted for the kernel; see `counted.counted_environment`.
+    request_id : str
+        Of the request that asks for it, for the logs of everything that has to do with the kernel.
 
     Returns
     -------
@@ -59,6 +62,8 @@ def upstream_body(
         "KERNEL_USERNAME": cluster_user,
         "KERNEL_LAUNCH_TIMEOUT": str(launch_timeout),
     }
+    if request_id:
+        env["KERNEL_REQUEST_ID"] = request_id
     return {"name": kernelspec, "env": env}
 
 

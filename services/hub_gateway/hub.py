@@ -2,16 +2,35 @@
 
 import json
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 from urllib.parse import urlencode
 
+from jupyterhub.services.auth import HubAuth
 from tornado.httpclient import AsyncHTTPClient, HTTPClientError, HTTPRequest
+
+from hub_ext.calls import CALL_FAILURES, answers
+from hub_ext.web.identity import identity_of
 
 log = logging.getLogger("hub_gateway")
 
 PAGE = 200
 ACCEPT_PAGES = "application/jupyterhub-pagination+json"
+
+
+async def probe_hub(api_url: str, timeout: float = 3.0) -> str:
+    """Say in a health check whether the Hub answers."""
+    return await answers(AsyncHTTPClient(), f"{api_url.rstrip('/')}/", timeout)
+
+
+def scopes_of(auth: HubAuth) -> Callable[[str], Awaitable[frozenset[str]]]:
+    """Return what gives the scopes of a Hub token; none of one that the Hub does not know."""
+
+    async def scopes(token: str) -> frozenset[str]:
+        model = await auth.user_for_token(token, sync=False)
+        return identity_of(model).scopes if model else frozenset()
+
+    return scopes
 
 
 async def notebook_servers(api_url: str, token: str, timeout: float = 10.0) -> set[tuple[str, str]] | None:
@@ -31,6 +50,7 @@ async def notebook_servers(api_url: str, token: str, timeout: float = 10.0) -> s
             for name in user.get("servers") or {}
         }
     except (OSError, HTTPClientError, ValueError) as error:
+        CALL_FAILURES.labels(to="hub").inc()
         log.warning("The Hub does not tell its notebook servers: %s", error)
         return None
 
@@ -48,6 +68,7 @@ async def groups_of_users(api_url: str, token: str, timeout: float = 10.0) -> di
     try:
         found = {user["name"]: user.get("groups") async for user in _users(api_url, token, timeout)}
     except (OSError, HTTPClientError, ValueError) as error:
+        CALL_FAILURES.labels(to="hub").inc()
         log.warning("The Hub does not tell its users: %s", error)
         return None
     if any(groups is None for groups in found.values()):

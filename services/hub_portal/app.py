@@ -9,14 +9,14 @@ from traitlets import Float, Int, List, Unicode, default
 
 from hub_ext.edge import EdgeClient
 from hub_ext.secrets import read_secret
-from hub_ext.web.health import Check, HealthHandler, MetricsHandler
+from hub_ext.web.health import Check
 from hub_ext.web.service import Service
 
 from .gateway import GatewayClient
-from .handlers.base import CallbackHandler, NoSuchPageHandler, Services, make_auth
+from .handlers.base import CallbackHandler, NoSuchPageHandler, Services, make_auth, token_scopes
 from .handlers.cluster import ClusterLive, ClusterPage, NodesPage
 from .handlers.kernels import KernelPage, KernelsPage, LogoHandler
-from .handlers.limits import AskPage, MyLimitsLive, MyLimitsPage, WithdrawPage
+from .handlers.limits import AskPage, LargestWords, MyLimitsLive, MyLimitsPage, WithdrawPage
 from .handlers.limits_admin import DefaultPage, GroupsPage, UsersPage
 from .handlers.limits_batch import BatchPage, ChosenNames
 from .handlers.limits_edit import PreviewPart, SubjectPage
@@ -43,6 +43,7 @@ PAGES: list[tuple[str, Any]] = [
     ("my-kernels/([^/]+)/stop", StopPage),
     ("my-limits", MyLimitsPage),
     ("live/my-limits", MyLimitsLive),
+    ("my-limits/largest", LargestWords),
     ("my-limits/ask/([a-z_]+)", AskPage),
     ("my-limits/requests/([0-9]{1,15})/withdraw", WithdrawPage),
     ("admin/limits", UsersPage),
@@ -129,12 +130,16 @@ class HubPortal(Service):
         services = self.make_services()
         if not services.live_scripts:
             self.log.warning("Pages do not update by themselves: %s is missing (npm run build).", STATIC / HTMX)
-        checks = [Check("hub", services.hub.probe, hard=False)]
+        checks = [
+            Check("pages", services.pages),
+            Check("hub", services.hub.probe, hard=False),
+            Check("gateway", services.gateway.probe, hard=False),
+            Check("edge", services.edge.probe, hard=False),
+        ]
         prefix = self.prefix
         return [
             *((f"{prefix}{path}", handler, {"services": services}) for path, handler in PAGES),
-            (f"{prefix}health", HealthHandler, {"checks": checks}),
-            (f"{prefix}metrics", MetricsHandler),
+            *self.watching(checks, token_scopes),
             (f"{prefix}static/(.*)", StaticFileHandler, {"path": str(STATIC)}),
             (r"/.*", NoSuchPageHandler, {"services": services}),
         ]

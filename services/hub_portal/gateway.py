@@ -8,8 +8,10 @@ from urllib.parse import quote
 
 from tornado.httpclient import AsyncHTTPClient, HTTPClientError, HTTPRequest, HTTPResponse
 
+from hub_ext.calls import CALL_FAILURES, answers
 from hub_ext.errors import PublicError
 from hub_ext.kernels import definition_of
+from hub_ext.logs import request_headers
 
 from .models import Catalogue, RunningKernel
 
@@ -59,6 +61,10 @@ class GatewayClient:
         path = f"/user/{quote(owner, safe='')}/api/kernels/{quote(kernel_id, safe='')}"
         check(await self.call("DELETE", path, token, timeout=4 * self._timeout))
 
+    async def probe(self) -> str:
+        """Say in a health check that the gateway answers."""
+        return await answers(self._http, f"{self.url}/health/live", self._timeout, self._ca_certs)
+
     async def logo(self, user: str, token: str, kernelspec: str, file: str) -> bytes:
         """Return a kernelspec's picture."""
         path = "/".join(quote(part, safe="") for part in ("user", user, "kernelspecs", kernelspec, file))
@@ -86,7 +92,7 @@ class GatewayClient:
         timeout: float | None = None,
     ) -> HTTPResponse:
         """Call and return the answer, whatever its status."""
-        headers = {"Authorization": f"token {token}", "Accept": "application/json"}
+        headers = {"Authorization": f"token {token}", "Accept": "application/json", **request_headers()}
         request = HTTPRequest(
             self.url + path,
             method=method,
@@ -100,6 +106,7 @@ class GatewayClient:
         try:
             return await self._http.fetch(request, raise_error=False)
         except (OSError, HTTPClientError) as error:
+            CALL_FAILURES.labels(to="gateway").inc()
             raise unreachable() from error
 
 

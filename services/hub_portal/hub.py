@@ -6,6 +6,8 @@ from typing import Any
 
 from tornado.httpclient import AsyncHTTPClient, HTTPClientError, HTTPRequest
 
+from hub_ext.calls import CALL_FAILURES, answers
+
 from .models import Server
 
 log = logging.getLogger("hub_portal.hub")
@@ -32,16 +34,13 @@ class HubClient:
             response = await self._http.fetch(request, raise_error=False)
             return read_server(json.loads(response.body)) if response.code == 200 else Server()
         except (OSError, HTTPClientError, ValueError) as error:
+            CALL_FAILURES.labels(to="hub").inc()
             log.warning("The Hub does not tell about a server: %s", type(error).__name__)
             return Server()
 
     async def probe(self) -> str:
         """Say in a health check whether the Hub answers."""
-        request = HTTPRequest(f"{self._url}/", request_timeout=self._timeout, follow_redirects=False)
-        response = await self._http.fetch(request, raise_error=False)
-        if response.code >= 500:
-            raise RuntimeError(f"status {response.code}")
-        return "answers"
+        return await answers(self._http, f"{self._url}/", self._timeout)
 
 
 def read_server(model: Any) -> Server:

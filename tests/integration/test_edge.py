@@ -15,6 +15,7 @@ from hub_ext.embedded.layout import LOOPBACK
 from .yarn_stack import ROOT, Stack, wait_for
 
 TOKEN = "the-token-of-the-edge"
+METRICS_TOKEN = "the-token-of-who-collects-metrics"
 POLL_SECONDS = 0.5
 
 
@@ -37,7 +38,11 @@ class Edge:
         self.log = stack.layout.logs / "edge.log"
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                argv, cwd=ROOT, env={**os.environ, "HUB_EXT_EDGE_TOKEN": TOKEN}, stdout=log, stderr=log
+                argv,
+                cwd=ROOT,
+                env={**os.environ, "HUB_EXT_EDGE_TOKEN": TOKEN, "HUB_EXT_METRICS_TOKEN": METRICS_TOKEN},
+                stdout=log,
+                stderr=log,
             )
         wait_for(self.answers, 30, "the edge service")
 
@@ -189,7 +194,10 @@ def test_a_person_without_the_token_learns_nothing(edge):
 
 
 def test_metrics_tell_of_polls(edge):
-    text = requests.get(f"{edge.url}/metrics", timeout=5).text
+    assert requests.get(f"{edge.url}/metrics", timeout=5).status_code == 401
+    assert edge.call("GET", "/metrics").status_code == 401
+    text = edge.call("GET", "/metrics", token=METRICS_TOKEN).text
+    assert 'hadoop_edge_cluster_nodes{kind="total"} 2.0' in text
     assert "hadoop_edge_poll_seconds_count" in text
     assert "hadoop_edge_poll_failures_total" in text
 

@@ -155,8 +155,8 @@ def test_without_the_edge_kernels_run_and_stop_and_the_pages_say_it(platform, al
     says = "The edge service of the Hadoop cluster does not answer."
     with suspended(service_process(platform, "hadoop_edge")):
         health = requests.get(f"{platform.gateway}/health", timeout=30)
-        checks = {check["name"]: check["ok"] for check in health.json()["checks"]}
-        assert (health.status_code, checks) == (200, {"database": True, "enterprise-gateway": True, "edge": False})
+        failed = [check["name"] for check in health.json()["checks"] if not check["ok"]]
+        assert (health.status_code, failed) == (200, ["edge"])
         for page in ("", "nodes", "my-kernels"):
             answer = alice.session.get(f"{platform.url}/services/portal/{page}", timeout=60)
             assert answer.status_code == 200

@@ -10,6 +10,7 @@ from tornado import web
 from tornado.http1connection import HTTP1Connection
 
 from hub_ext.errors import PublicError
+from hub_ext.logs import about
 from hub_ext.web.handlers import JSONHandler
 from hub_ext.web.identity import Identity, header_token, identity_of
 
@@ -89,6 +90,7 @@ class GatewayHandler(JSONHandler):
         if self.parts.notes is not None:
             self.parts.notes.came(self.identity)
         self.owner = self.path_kwargs.get("owner", self.identity.name)
+        about(user=self.owner, kernel=self.path_kwargs.get("kernel_id", ""))
         self.authorize()
 
     async def authenticate(self, *, use_cache: bool = True) -> Identity:

@@ -13,6 +13,7 @@ from jupyterhub.services.auth import HubOAuth, HubOAuthCallbackHandler, HubOAuth
 from hub_ext.cluster import Applications
 from hub_ext.edge import EdgeClient
 from hub_ext.errors import PublicError, internal_error
+from hub_ext.logs import about
 from hub_ext.names import cluster_user
 from hub_ext.web.handlers import BaseHandler
 from hub_ext.web.identity import Identity, identity_of
@@ -48,6 +49,11 @@ class Services:
     prefix: str
     user_domain: str
     live_scripts: bool
+
+    async def pages(self) -> str:
+        """Say in a health check that there are pages to show."""
+        self.environment.get_template("portal/error.html")
+        return "can be shown"
 
 
 @dataclass(frozen=True)
@@ -112,6 +118,7 @@ class PortalHandler(HubOAuthenticated, BaseHandler):
             raise PublicError("not-yours", "These pages are for people, not for services.")
         self.current_user = model
         self.identity = identity
+        about(user=identity.name)
 
     def _ask_to_log_in(self) -> None:
         """Send a page to the login; tell a script, which could only run in circles there."""
@@ -167,7 +174,7 @@ class PortalHandler(HubOAuthenticated, BaseHandler):
         except PublicError as error:
             return Part(error=error)
         except Exception:
-            log.exception("Part of a page failed, reference %s", self.request_id)
+            log.exception("Part of a page failed")
             return Part(error=internal_error(self.request_id))
 
     async def own_applications(self) -> Applications:
@@ -238,3 +245,9 @@ async def gathered(*parts: Awaitable[Any]) -> list[Any]:
 def make_auth(cache_seconds: int) -> HubOAuth:
     """Make the Hub's login for this process; answers about tokens are kept for a short time."""
     return HubOAuth.instance(cache_max_age=cache_seconds)
+
+
+async def token_scopes(token: str) -> frozenset[str]:
+    """Return the scopes of a Hub token; none of one that the Hub does not know."""
+    model = await HubOAuth.instance().user_for_token(token, sync=False)
+    return identity_of(model).scopes if model else frozenset()
