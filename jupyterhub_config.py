@@ -25,6 +25,8 @@ c.ConfigurableHTTPProxy.api_url = f"http://{LOOPBACK}:{ports.proxy_api}"
 # Ends the proxy with the Hub, so that a Hub that was killed can start again on the same port.
 c.ConfigurableHTTPProxy.command = ["setpriv", "--pdeathsig", "TERM", "configurable-http-proxy"]
 c.JupyterHub.db_url = f"sqlite:///{layout.data / 'jupyterhub.sqlite'}"
+# Notebook servers go on while the Hub is started again, and their kernels with them.
+c.JupyterHub.cleanup_servers = False
 c.JupyterHub.cookie_secret_file = str(layout.data / "cookie-secret")
 
 # --- Who may log in -------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ import jupyterhub
 
 from .configured_limits import VARIABLE, configured_limits
 from .hub_config import ConfigurationError, admins, base_url, extend_list, extend_set, listed, update_dict
-from .hub_services import add_portal, add_service, environment_of, require_secrets, service_commands
+from .hub_services import add_portal, add_service, environment_of, require_secrets, service_commands, watch_services
 from .limits_box import limits_box
 from .web.identity import KERNELS_ADMIN_SCOPE, LIMITS_ADMIN_SCOPE
 
@@ -92,6 +92,7 @@ def configure(
     given = dict(service_environment or {})
     if managed:
         require_secrets(given)
+        watch_services()
     commands = service_commands(
         enterprise_gateway_url=enterprise_gateway_url,
         edge_url=edge_url,

@@ -4,6 +4,8 @@ import shutil
 import sys
 from typing import Any
 
+from traitlets import Integer
+
 from .hub_config import ConfigurationError, extend_list, listed
 from .secrets import read_secret
 from .web.identity import KERNELS_ADMIN_SCOPE, LIMITS_ADMIN_SCOPE
@@ -13,6 +15,23 @@ SECRETS = {
     "gateway": ("HUB_EXT_EDGE_TOKEN", "HUB_EXT_ENTERPRISE_GATEWAY_TOKEN"),
     "portal": ("HUB_EXT_EDGE_TOKEN",),
 }
+
+
+#: Seconds between two looks of the Hub at the services that it runs.
+WATCH_SECONDS = 2
+
+
+def watch_services() -> None:
+    """Let the Hub notice within seconds that a service which it runs has ended; it looks every 30 s and has no setting.
+
+    Nothing happens on a version that does it in another way.
+    """
+    from jupyterhub.services import service
+
+    stock = getattr(service, "_ServiceSpawner", None)
+    if stock is not None and not hasattr(stock, "remote_kernels"):
+        own = {"poll_interval": Integer(WATCH_SECONDS), "remote_kernels": True}
+        service._ServiceSpawner = type(stock.__name__, (stock,), own)
 
 
 def add_portal(c: Any, address: str, command: list[str] | None, environment: dict[str, str]) -> None:

@@ -259,6 +259,10 @@ def gateway_environment(gateway: str, token: str, timeout: float) -> dict[str, s
         "JUPYTER_GATEWAY_AUTH_TOKEN": token,
         "JUPYTER_GATEWAY_CONNECT_TIMEOUT": f"{timeout:g}",
         "JUPYTER_GATEWAY_REQUEST_TIMEOUT": f"{timeout:g}",
+        # A notebook server gives up after five attempts, half a minute, and does not tell the browser. A gateway that
+        # is away for longer, because its node is changed for example, is found again for an hour.
+        "JUPYTER_GATEWAY_RETRY_INTERVAL_MAX": "5",
+        "JUPYTER_GATEWAY_RETRY_MAX": "720",
     }
 
 

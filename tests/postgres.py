@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 
 import asyncpg
+import psutil
 
 from hub_ext.database import Base
 
@@ -45,6 +46,7 @@ class Postgres:
         self.port = _free_port()
         self._user = UNPRIVILEGED if os.geteuid() == 0 else None
         self._process = None
+        self._programs = None
         self._made = 0
 
     def start(self):
@@ -68,13 +70,25 @@ class Postgres:
             "--locale=C",
         ]
         subprocess.run(initdb, check=True, stdout=subprocess.DEVNULL, **self._how())
+        self._programs = programs
+        self.run()
+
+    def run(self):
+        """Start the server on the data that is there."""
         settings = [part for name, value in SETTINGS.items() for part in ("-c", f"{name}={value}")]
-        command = [programs / "postgres", "-D", data, "-p", str(self.port), *settings]
+        data = self.folder / "data"
+        command = [self._programs / "postgres", "-D", data, "-p", str(self.port), *settings]
         with (self.folder / "log").open("wb") as log:
             self._process = subprocess.Popen(
                 command, stdout=log, stderr=log, preexec_fn=_end_with_parent, **self._how()
             )
         self._wait()
+
+    def kill(self):
+        """Kill the server with all of its connections; the data stay."""
+        for process in [*psutil.Process(self._process.pid).children(), psutil.Process(self._process.pid)]:
+            process.kill()
+        self._process.wait(30)
 
     def stop(self):
         if self._process is not None and self._process.poll() is None:

@@ -1,5 +1,6 @@
 """What stands in the embedded Hadoop's and Spark's configuration files (values only, no input or output)."""
 
+import platform
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -55,6 +56,16 @@ def core_site(folder: Path, admin: str) -> dict[str, str]:
     }
 
 
+def remembered(folder: Path) -> Path:
+    """Return where YARN's processes keep what they need when they are started again; of one run of the platform."""
+    return folder / "remembered"
+
+
+def has_leveldb(machine: str = "") -> bool:
+    """Tell whether Hadoop brings what a NodeManager's memory is written with: compiled, for one kind of machine."""
+    return (machine or platform.machine()).lower() in ("x86_64", "amd64")
+
+
 def yarn_site(folder: Path, ports: Ports, node_memory_mb: int, admin: str) -> dict[str, str]:
     """Return yarn-site.xml for the ResourceManager and both NodeManagers (``${nm.name}`` tells them apart)."""
     return {
@@ -72,6 +83,15 @@ def yarn_site(folder: Path, ports: Ports, node_memory_mb: int, admin: str) -> di
         # NodeManagers find a ResourceManager that was started again within a second, not within half a minute.
         "yarn.resourcemanager.connect.retry-interval.ms": "1000",
         "yarn.nm.liveness-monitor.expiry-interval-ms": "10000",
+        # A ResourceManager that was killed starts again with the applications that it had: their containers run on
+        # meanwhile, and report to it. It gives room away when it has heard of them.
+        "yarn.resourcemanager.recovery.enabled": "true",
+        "yarn.resourcemanager.work-preserving-recovery.enabled": "true",
+        "yarn.resourcemanager.work-preserving-recovery.scheduling-wait-ms": "1500",
+        "yarn.resourcemanager.store.class": (
+            "org.apache.hadoop.yarn.server.resourcemanager.recovery.FileSystemRMStateStore"
+        ),
+        "yarn.resourcemanager.fs.state-store.uri": f"file://{remembered(folder)}/resourcemanager",
         # Only the owner and the service account may see inside an application or end it.
         "yarn.acl.enable": "true",
         "yarn.admin.acl": admin,
@@ -84,7 +104,10 @@ def yarn_site(folder: Path, ports: Ports, node_memory_mb: int, admin: str) -> di
         "yarn.nodemanager.log-dirs": f"{folder}/${{nm.name}}/logs",
         # HOME of every container: caches that kernels may share, such as matplotlib's list of fonts.
         "yarn.nodemanager.user-home-dir": f"{folder}/home",
-        "yarn.nodemanager.recovery.enabled": "false",
+        # A NodeManager that was killed finds its containers again; one that is stopped ends them first.
+        "yarn.nodemanager.recovery.enabled": str(has_leveldb()).lower(),
+        "yarn.nodemanager.recovery.supervised": "false",
+        "yarn.nodemanager.recovery.dir": f"{remembered(folder)}/${{nm.name}}",
         # A NodeManager that stops waits for so long, and 1.25 seconds, for applications that only have logs left. The
         # time that core-site.xml gives it has to be longer: with the default of 5000 a stop took 12 seconds, not 3.
         "yarn.nodemanager.process-kill-wait.ms": "500",
@@ -131,16 +154,14 @@ def capacity_scheduler(admin: str) -> dict[str, str]:
 
 def spark_defaults(spark_home: Path, staging: str) -> dict[str, str]:
     """Return spark-defaults.conf: what a site sets for every kernel and no user can change."""
-    # Small containers: no compiler of the second stage, no parallel collector.
-    small_java = "-XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Djava.net.preferIPv4Stack=true"
     return {
         "spark.yarn.jars": f"local:{spark_home}/jars/*",
         "spark.yarn.stagingDir": staging,
         "spark.ui.enabled": "false",
         "spark.yarn.appMasterEnv.SPARK_LOCAL_IP": LOOPBACK,
         "spark.executorEnv.SPARK_LOCAL_IP": LOOPBACK,
-        "spark.driver.extraJavaOptions": small_java,
-        "spark.executor.extraJavaOptions": small_java,
+        "spark.driver.extraJavaOptions": "-Djava.net.preferIPv4Stack=true",
+        "spark.executor.extraJavaOptions": "-Djava.net.preferIPv4Stack=true",
         # Jobs start with the first executor, and executors are asked for at once.
         "spark.scheduler.minRegisteredResourcesRatio": "0",
         "spark.yarn.scheduler.initial-allocation.interval": "50ms",

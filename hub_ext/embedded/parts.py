@@ -67,6 +67,8 @@ def parts(layout: Layout, ports: Ports, tokens: Mapping[str, str], environment: 
     gateway_environment = {
         **hadoop.enterprise_gateway_environment(layout, ports),
         "EG_AUTH_TOKEN": tokens["enterprise-gateway"],
+        # When the platform stops, YARN ends them; when Enterprise Gateway alone does, they go on.
+        "REMOTE_KERNELS_KEEP": "true",
     }
     gateway = tuple(hadoop.enterprise_gateway_command(layout, ports))
     found.append(Part("enterprise_gateway", "services", gateway, gateway_environment, layout.logs, stop_seconds=30))

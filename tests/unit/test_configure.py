@@ -1,12 +1,14 @@
 import json
 import sys
 
-import jupyterhub
+import jupyterhub.services.service
 import pytest
+from jupyterhub.spawner import Spawner
 from traitlets.config import Config
 
 from hub_ext import configure
 from hub_ext.configure import ConfigurationError
+from hub_ext.hub_services import WATCH_SECONDS, watch_services
 from hub_ext.spawner import RemoteKernelLocalSpawner
 
 WIRING = {
@@ -249,3 +251,12 @@ def test_a_limit_that_cannot_be_read_is_named_when_the_hub_starts(trait, value, 
     c.RemoteKernelMixin[trait] = value
     with pytest.raises(ConfigurationError, match=words):
         configure(c, **WIRING)
+
+
+def test_the_hub_looks_after_its_services_within_seconds():
+    """It looks every 30 s by itself, and has no setting for it."""
+    watch_services()
+    watch_services()
+    watched = jupyterhub.services.service._ServiceSpawner
+    assert watched(cmd=["true"]).poll_interval == WATCH_SECONDS
+    assert Spawner().poll_interval == 30

@@ -115,6 +115,8 @@ async def test_only_the_environment_and_the_ceilings_differ_from_a_plain_kubespa
         "JUPYTER_GATEWAY_AUTH_TOKEN",
         "JUPYTER_GATEWAY_CONNECT_TIMEOUT",
         "JUPYTER_GATEWAY_REQUEST_TIMEOUT",
+        "JUPYTER_GATEWAY_RETRY_INTERVAL_MAX",
+        "JUPYTER_GATEWAY_RETRY_MAX",
         "MEM_LIMIT",
     } - {"MEM_LIMIT"}
     assert (one.pop("resources")["limits"], two.pop("resources")["limits"]) == (
