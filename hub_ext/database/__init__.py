@@ -1,7 +1,7 @@
 """The services' SQL database: engine, tables, migrations."""
 
 from .engine import Database, upgrade
-from .models import Base, Kernel, LimitChange, LimitRequest, LimitSubject, LimitValue, Person, Setting
+from .models import Base, Kernel, LimitChange, LimitRequest, LimitSubject, LimitValue, Person, RefusedStart, Setting
 
 __all__ = [
     "Base",
@@ -12,6 +12,7 @@ __all__ = [
     "LimitSubject",
     "LimitValue",
     "Person",
+    "RefusedStart",
     "Setting",
     "upgrade",
 ]

@@ -133,6 +133,21 @@ class LimitRequest(Base):
     answer: Mapped[str] = mapped_column(String(1000), default="")
 
 
+class RefusedStart(Base):
+    """Starts of one kernelspec that were refused to somebody for one cause: how often, and what was said last."""
+
+    __tablename__ = "refused_starts"
+    __table_args__ = (Index("refused_starts_at", "at"),)
+
+    owner: Mapped[str] = mapped_column(String(255), primary_key=True)
+    kernelspec: Mapped[str] = mapped_column(String(100), primary_key=True)
+    code: Mapped[str] = mapped_column(String(40), primary_key=True)
+    display_name: Mapped[str] = mapped_column(String(255))
+    at: Mapped[datetime] = mapped_column(UTCDateTime)
+    count: Mapped[int]
+    lines: Mapped[list[str]] = mapped_column(NullableJSON)
+
+
 class Person(Base):
     """A Hub user as the gateway last learned of them, so that limits can be shown for people who are not there."""
 

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 
 from sqlalchemy import bindparam, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from ..clock import utc_now
 from ..database import Database, Kernel, LimitValue, Person
 from .rows import chunks
 
@@ -23,11 +24,6 @@ class PersonRow:
     groups: tuple[str, ...]
     seen_at: datetime
     last_kernel_at: datetime | None
-
-
-def utc_now() -> datetime:
-    """Return the time."""
-    return datetime.now(timezone.utc)
 
 
 class People:

@@ -8,13 +8,14 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, and_, desc, func, select, true
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from ..clock import utc_now
 from ..database import Database, LimitRequest
 from ..errors import PublicError
 from .checks import check_text, invalid, is_storable
 from .fields import LARGEST, Value, checked
 from .model import Edit, Subject
 from .resolve import plain
-from .store import LAST_PAGE, LOCK, PER_PAGE_AT_MOST, LimitStore, utc_now
+from .store import LAST_PAGE, LOCK, PER_PAGE_AT_MOST, LimitStore
 
 OPEN, GRANTED, DECLINED, WITHDRAWN = "open", "granted", "declined", "withdrawn"
 #: Requests that one user may have open.

@@ -112,6 +112,7 @@ class Lifecycle:
             log.info("Refused kernelspec=%s user=%s: %s", definition.name, person.name, error.code)
             raise
         work = Work()
+            self._notes.refused(person.name, definition, error)
         launch = self._tasks.begin(self._launch(kernel, definition, client_env, work))
         try:
             model = await asyncio.shield(launch)

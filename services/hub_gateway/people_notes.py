@@ -5,35 +5,42 @@ import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
+from hub_ext.clock import utc_now
 from hub_ext.errors import PublicError
+from hub_ext.kernels import KernelDefinition
 from hub_ext.limits.people import People
+from hub_ext.limits.refused_starts import Refusal, RefusedStarts, refusal
 from hub_ext.web.identity import Identity
 
 log = logging.getLogger("hub_gateway")
 
 #: Seconds between two tries to ask the Hub for the first time.
 SOON = 10.0
+#: Seconds that refusals are gathered before they are written: a program that tries on and on costs no more than this.
+GATHER = 0.5
 
 #: Gives every Hub user with their groups; None when the Hub can't tell.
 Users = Callable[[], Awaitable[dict[str, list[str]] | None]]
 
 
 class PeopleNotes:
-    """Writes people down, without anybody waiting for it.
+    """Writes people down, and what was refused to them, without anybody waiting for it.
 
     Parameters
     ----------
-    people : People
-        Where they are written down.
+    people, refusals
+        Where it is written down.
     users : callable
         See `Users`.
     interval : float
         Seconds between two looks at the Hub's list.
     """
 
-    def __init__(self, people: People, users: Users, interval: float) -> None:
+    def __init__(self, people: People, refusals: RefusedStarts, users: Users, interval: float) -> None:
         self._interval = interval
         self._people = people
+        self._refusals = refusals
+        self._refused: dict[tuple[str, str, str], Refusal] = {}
         self._users = users
         self._noted: dict[str, frozenset[str]] = {}
         self._writing: set[asyncio.Task[None]] = set()
@@ -65,6 +72,21 @@ class PeopleNotes:
             await self._people.kernel_started(name)
         except PublicError as error:
             log.info("The last start of user=%s was not written down: %s", name, error)
+
+    def refused(self, name: str, definition: KernelDefinition, error: PublicError) -> None:
+        """Note that a start was refused to somebody."""
+        found = refusal(name, definition.name, definition.display_name, error, utc_now())
+        if not self._refused:
+            self._later(self._write_refusals())
+        self._refused[found.key] = found.again(self._refused.get(found.key))
+
+    async def _write_refusals(self) -> None:
+        await asyncio.sleep(GATHER)
+        found, self._refused = self._refused, {}
+        try:
+            await self._refusals.note(found.values())
+        except PublicError as error:
+            log.info("%d refusals were not written down: %s", len(found), error)
 
     def _later(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)

@@ -193,6 +193,16 @@ class Largest(Plain):
     text: str = ""
 
 
+class Refused(Plain):
+    """A start that was refused."""
+
+    kernelspec: str = ""
+    display_name: str = ""
+    at: datetime
+    count: int = 1
+    lines: tuple[str, ...] = ()
+
+
 class MyLimits(Plain):
     """A person's own limits and what they hold of them."""
 
@@ -204,6 +214,7 @@ class MyLimits(Plain):
     largest: Largest | None = None
     cluster_error: str | None = None
     most_restrictive: bool = False
+    refused: tuple[Refused, ...] = ()
 
 
 class EndedKernel(Plain):

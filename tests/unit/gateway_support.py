@@ -126,6 +126,9 @@ class Notes:
     def started(self, name):
         pass
 
+    def refused(self, name, definition, error):
+        pass
+
 
 class Gateway:
     """One gateway; several may share a database, an Enterprise Gateway and an edge."""

@@ -3,7 +3,9 @@ import asyncio
 import pytest
 
 from hub_ext.errors import PublicError
+from hub_ext.kernels import KernelDefinition
 from hub_ext.limits.people import People
+from hub_ext.limits.refused_starts import RefusedStarts
 from hub_ext.web.identity import Identity
 from hub_gateway.people_notes import PeopleNotes
 
@@ -40,13 +42,18 @@ def people(database):
 
 
 @pytest.fixture
-def notes(people):
+def refusals(database):
+    return RefusedStarts(database)
+
+
+@pytest.fixture
+def notes(people, refusals):
     hub = {}
 
     async def users():
         return hub.get("users")
 
-    made = PeopleNotes(people, users, 300.0)
+    made = PeopleNotes(people, refusals, users, 300.0)
     made.hub = hub
     return made
 
@@ -97,3 +104,24 @@ async def test_the_hubs_list_is_asked_for_soon_until_it_has_answered_and_spares_
     notes.came(identity(groups=["analytics"]))
     await asyncio.sleep(0.05)
     assert people.seen_calls == []
+
+
+SPARK = KernelDefinition(name="spark", display_name="Spark", description="", type="python", size=None, queue="")
+
+
+async def test_many_refusals_are_one_line_and_few_transactions(notes, refusals, monkeypatch):
+    monkeypatch.setattr("hub_gateway.people_notes.GATHER", 0.02)
+    for number in range(30):
+        notes.refused("alice", SPARK, PublicError("too-many-kernels", f"No. {number}", remedy="Stop one."))
+    notes.refused("alice", SPARK, PublicError("over-total-limit", "Too large."))
+
+    async def written():
+        return len(await refusals.of("alice")) == 2
+
+    await until(written)
+    counted = {one.code: (one.count, one.lines, one.display_name) for one in await refusals.of("alice")}
+    assert counted == {
+        "too-many-kernels": (30, ("No. 29", "Stop one."), "Spark"),
+        "over-total-limit": (1, ("Too large.",), "Spark"),
+    }
+    assert await refusals.of("bob") == []

@@ -257,6 +257,17 @@ class Largest(Answer):
     text: str
 
 
+class Refused(Answer):
+    """A start that was refused within the last day; `count` times for this cause, the last time `at`."""
+
+    kernelspec: str
+    display_name: str
+    code: str
+    at: datetime
+    count: int
+    lines: list[str] = Field(description="What was said the last time.")
+
+
 class MyLimits(Answer):
     """What somebody may use, and uses."""
 
@@ -268,6 +279,7 @@ class MyLimits(Answer):
     largest: Largest | None
     cluster_error: str = Field(description="Why there is no largest kernel, when the cluster does not tell.")
     most_restrictive: bool
+    refused: list[Refused] = Field(description="The last refusals of the last day, the newest first.")
 
 
 class Problem(Answer):

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from hub_ext.database import Database
+from hub_ext.limits.refused_starts import RefusedStarts
 from hub_ext.limits.requests import RequestStore
 from hub_ext.limits.store import LimitStore
 from hub_ext.sizes import MINIMUM_OVERHEAD_MB, OVERHEAD_FACTOR
@@ -58,5 +59,5 @@ def limits_api(
         changing=Changing(state, store, adviser),
         history=History(store),
         wishes=Wishes(state, requests, adviser),
-        mine=Mine(state, reading, cluster, overhead),
+        mine=Mine(state, reading, RefusedStarts(database), cluster, overhead),
     )

@@ -1,14 +1,16 @@
 """What one person may use, uses, and could start now."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import asdict
 
 from hub_ext.errors import PublicError
 from hub_ext.limits.ask import Held
 from hub_ext.limits.largest import largest_kernel
+from hub_ext.limits.refused_starts import RefusedStarts
 
 from . import shown
 from .advice import Cluster
-from .answers import KernelUse, Largest, MyLimits
+from .answers import KernelUse, Largest, MyLimits, Refused
 from .reading import Reading
 from .state import State
 from .table import Limits, Member, exceeded
@@ -17,9 +19,17 @@ from .table import Limits, Member, exceeded
 class Mine:
     """Answers for the one who asks."""
 
-    def __init__(self, state: State, reading: Reading, cluster: Cluster, overhead: tuple[float, int]) -> None:
+    def __init__(
+        self,
+        state: State,
+        reading: Reading,
+        refusals: RefusedStarts,
+        cluster: Cluster,
+        overhead: tuple[float, int],
+    ) -> None:
         self._state = state
         self._reading = reading
+        self._refusals = refusals
         self._cluster = cluster
         self._overhead = overhead
 
@@ -45,6 +55,7 @@ class Mine:
             largest=largest,
             cluster_error=cluster_error,
             most_restrictive=table.resolver.all.configured.most_restrictive_group,
+            refused=[Refused.model_validate(asdict(one)) for one in await self._refusals.of(user)],
         )
 
     async def _largest(self, limits: Limits, kernels: Sequence[KernelUse]) -> tuple[Largest | None, str]:

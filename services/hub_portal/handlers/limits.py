@@ -9,7 +9,7 @@ from ..limits_models import Limit, LimitRequests, MyLimits
 from ..views.limits import hint, label, source_words, value_words
 from ..views.limits_typed import read_values
 from ..views.limits_words import request_view
-from ..views.my_limits import largest_view, limit_groups, stopping_rows, unlimited_words
+from ..views.my_limits import largest_view, largest_words, limit_groups, refused_views, stopping_rows, unlimited_words
 from .base import gathered
 from .limits_base import FormHandler
 
@@ -47,6 +47,7 @@ class MyLimitsPage(FormHandler):
             "largest": largest_view(mine.largest) if mine else None,
             "cluster_error": mine.cluster_error if mine else "",
             "kernel_count": len(mine.kernels) if mine else 0,
+            "refused": refused_views(mine.refused) if mine else (),
             "requests_error": asked.error,
             "requests": [request_view(one, self.now()) for one in requests.requests[:MOST_REQUESTS]],
         }
@@ -59,6 +60,16 @@ class MyLimitsLive(MyLimitsPage):
 
     async def get(self) -> None:
         self.show(self.template, **await self.values())
+
+
+class LargestWords(MyLimitsPage):
+    """The largest kernel that could start now, in words, for the box on the Hub's own pages."""
+
+    async def get(self) -> None:
+        found = await self.part(self.services.limits.mine(self.token))
+        mine: MyLimits | None = found.value
+        words = largest_words(mine.largest, mine.cluster_error or "") if mine else ""
+        self.write_json({"words": words or (found.error.message if found.error else "")})
 
 
 class AskPage(FormHandler):

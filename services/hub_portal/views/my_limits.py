@@ -7,7 +7,7 @@ from datetime import datetime
 from hub_ext.limits.fields import UNLIMITED
 from hub_ext.sizes import human_mb
 
-from ..limits_models import KernelUse, Largest, Limit, MyLimits
+from ..limits_models import KernelUse, Largest, Limit, MyLimits, Refused
 from ..models import RunningKernel
 from .limits import GROUPS, label, source_words, used_words, value_words
 from .running import KernelRow, kernel_rows
@@ -67,6 +67,29 @@ class LargestView:
     parts: tuple[tuple[str, str], ...]
     bounds: tuple[str, ...]
     text: str
+
+
+@dataclass(frozen=True)
+class RefusedView:
+    """A start that was refused."""
+
+    title: str
+    at: datetime
+    times: str
+    lines: tuple[str, ...]
+
+
+def refused_views(refused: Iterable[Refused]) -> tuple[RefusedView, ...]:
+    """Make the list of refused starts."""
+    return tuple(
+        RefusedView(
+            title=one.display_name or one.kernelspec,
+            at=one.at,
+            times=f"{one.count} times" if one.count > 1 else "",
+            lines=one.lines,
+        )
+        for one in refused
+    )
 
 
 def limit_groups(mine: MyLimits, now: datetime) -> tuple[LimitGroup, ...]:
@@ -134,11 +157,22 @@ def stopping_rows(kernels: Iterable[RunningKernel], mine: MyLimits | None, now: 
     return kernel_rows([one for one in kernels if one.stop_at], None, titles, now)
 
 
+def largest_words(largest: Largest | None, cluster_error: str) -> str:
+    """Say in a line what the largest kernel is, or why that is not known."""
+    if largest is None:
+        return f"not known now. {cluster_error}".strip()
+    return f"{human_mb(largest.memory_mb)} and {count(largest.cores, 'vcore')}" if _fits(largest) else largest.text
+
+
+def _fits(largest: Largest) -> bool:
+    return bool(largest.memory_mb or largest.driver_memory_mb)
+
+
 def largest_view(largest: Largest | None) -> LargestView | None:
     """Make the box about the largest kernel."""
     if largest is None:
         return None
-    fits = bool(largest.memory_mb or largest.driver_memory_mb)
+    fits = _fits(largest)
     parts = [("Driver", f"{human_mb(largest.driver_memory_mb)} heap, {count(largest.driver_cores, 'core')}")]
     if largest.executors:
         heap = f"{human_mb(largest.executor_memory_mb)} heap, {count(largest.executor_cores, 'core')}"
