@@ -110,9 +110,9 @@ class Lifecycle:
         except PublicError as error:
             REFUSALS.labels(code=error.code).inc()
             log.info("Refused kernelspec=%s user=%s: %s", definition.name, person.name, error.code)
+            self._notes.refused(person.name, definition, error)
             raise
         work = Work()
-            self._notes.refused(person.name, definition, error)
         launch = self._tasks.begin(self._launch(kernel, definition, client_env, work))
         try:
             model = await asyncio.shield(launch)
