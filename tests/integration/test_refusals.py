@@ -263,6 +263,22 @@ def starts(person, name):
     return answer.ok
 
 
+def test_what_was_refused_is_on_my_limits_afterwards_and_on_nobody_elses(platform, alice):
+    def page_of(person):
+        return person.session.get(f"{platform.url}/services/portal/my-limits", timeout=60).text
+
+    set_limits(platform, {**NO_LIMITS, "kernels": 0})
+    try:
+        assert alice.client().request("POST", "kernels", json={"name": "python_yarn"}).status_code == 403
+    finally:
+        set_limits(platform, dict.fromkeys(NO_LIMITS))
+    shown = wait_for(lambda: "Refused in the last day" in (text := page_of(alice)) and text, 30, what="the refusal")
+    assert "you may have no kernels" in shown
+    assert "Refused in the last day" not in page_of(platform.person("bob"))
+    largest = alice.session.get(f"{platform.url}/services/portal/my-limits/largest", timeout=60).json()
+    assert largest["words"].endswith("vcores")
+
+
 def test_a_full_queue_makes_a_kernel_wait_and_the_page_says_so(platform, alice):
     """Another user holds all the room there is; the start waits in YARN and comes when there is room again."""
     set_limits(platform, NO_LIMITS, "bob")

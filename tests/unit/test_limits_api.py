@@ -10,6 +10,8 @@ import yaml
 from hub_ext.cluster import ClusterState, Node
 from hub_ext.database import Database
 from hub_ext.edge import unreachable
+from hub_ext.errors import PublicError
+from hub_ext.limits.refused_starts import RefusedStarts, refusal
 from hub_ext.limits.store import Configured, Edit, LimitStore, Subject
 from tests.limits_api_server import PEOPLE, Server, add_kernel, add_person
 
@@ -403,6 +405,15 @@ async def test_everyone_sees_their_own_limits_and_nobody_elses(api):
     assert (await api.good("GET", "users/alice", caller="alice"))["name"] == "alice"
     assert (await api.good("GET", "users/new", caller="new"))["groups"] == ["analytics"]
     assert await api.refused("GET", "users/bob", caller="alice") == (403, "not-a-limits-admin")
+
+
+async def test_everyone_sees_what_was_refused_to_them_and_nobody_else_does(api, database):
+    error = PublicError("too-many-kernels", "You have as many kernels as you may.", remedy="Stop one.")
+    await RefusedStarts(database).note([refusal("alice", "spark", "Spark", error, datetime.now(timezone.utc))])
+    (refused,) = (await api.good("GET", "my", caller="alice"))["refused"]
+    assert (refused["display_name"], refused["code"], refused["count"]) == ("Spark", "too-many-kernels", 1)
+    assert refused["lines"] == ["You have as many kernels as you may.", "Stop one."]
+    assert (await api.good("GET", "my", caller="new"))["refused"] == []
 
 
 async def test_the_largest_kernel_is_told_while_the_cluster_is_known(api, database):

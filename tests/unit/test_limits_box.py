@@ -170,7 +170,7 @@ def environment(request):
     )
 
 
-async def page(environment, name, box):
+async def page(environment, name, box, **more):
     user = {**page_user("alice"), "server_url": lambda name: "", "all_spawners": lambda **_: []}
     context = {
         **hub_context("/", "/hub/", user, frozenset()),
@@ -182,6 +182,7 @@ async def page(environment, name, box):
         "url": "/hub/spawn",
         "for_user": SimpleNamespace(name="alice"),
         "spawner_options_form": "<label>Size</label>",
+        **more,
     }
     return await environment.get_template(name).render_async(**context)
 
@@ -203,6 +204,8 @@ async def test_both_pages_show_the_box_and_run_nothing_in_it(environment, databa
     assert "Cores 4 of 8 from group &lt;script&gt;" in words
     assert "You are over your limit of kernels" in words
     assert "will be stopped at 12:00 UTC" in words
+    assert f'datetime="{NOON.isoformat()}" data-remote-kernels-time' in shown
+    assert 'data-remote-kernels-largest="/services/portal/my-limits/largest"' in shown
     assert 'href="/services/portal/my-limits"' in shown
 
 
@@ -212,3 +215,12 @@ async def test_without_the_box_the_pages_are_the_hubs_own(environment, name, box
     shown = await page(environment, name, box)
     assert "remote-kernels-limits" not in shown
     assert "My Server" in shown or "Server Options" in shown
+
+
+async def test_whose_page_somebody_else_looks_at_is_not_told_what_that_one_could_start(environment, database_url):
+    async def box(user):
+        return await limits_box(database_url, CONFIGURED)(None)(hub_user("bob"))
+
+    shown = await page(environment, "spawn.html", box, for_user=SimpleNamespace(name="bob"))
+    assert "remote-kernels-limits" in shown
+    assert "my-limits/largest" not in shown

@@ -21,6 +21,7 @@ from hub_portal.limits_models import (
     OwnValue,
     People,
     PersonLimits,
+    Refused,
     Subject,
     Used,
 )
@@ -31,7 +32,7 @@ from hub_portal.views.limits_form import Editor, blank_groups, field_groups, war
 from hub_portal.views.limits_table import Query, heads, person_row, person_rows, shown_words, subject_row
 from hub_portal.views.limits_typed import read_form
 from hub_portal.views.limits_words import batch_view, request_view
-from hub_portal.views.my_limits import largest_view, limit_groups
+from hub_portal.views.my_limits import largest_view, largest_words, limit_groups, refused_views
 from hub_portal.views.running import ended_rows, kernel_rows
 from tests.unit.test_portal_rendering import NASTY, context
 
@@ -139,7 +140,12 @@ PAGES = {
         "merge": True,
         "refusal": REFUSED,
     },
-    "my_limits.html": {"groups": limit_groups(MINE, NOW), "requests": REQUESTS, "over": [NASTY]},
+    "my_limits.html": {
+        "groups": limit_groups(MINE, NOW),
+        "requests": REQUESTS,
+        "over": [NASTY],
+        "refused": refused_views([Refused(kernelspec=NASTY, at=NOW, count=2, lines=(NASTY, "more"))]),
+    },
     "limits_ask.html": {
         "field": "queues",
         "label": "Queues",
@@ -273,6 +279,26 @@ def test_that_no_kernel_can_start_has_its_reasons_beside_it(environment):
     largest = largest_view(Largest(text="No kernel can start now.", bound_by=bounds))
     html = environment.get_template("portal/my_limits_live.html").render(context(largest=largest))
     assert "No kernel can start now. You may have 2 kernels and have 2." in text_of(html)
+
+
+@pytest.mark.parametrize(
+    ("largest", "error", "words"),
+    [
+        (Largest(driver_memory_mb=1024, driver_cores=1, memory_mb=4608, cores=3), "", "4.5 GB and 3 vcores"),
+        (Largest(text="No kernel can start now."), "", "No kernel can start now."),
+        (None, "The cluster does not answer.", "not known now. The cluster does not answer."),
+        (None, "", "not known now."),
+    ],
+)
+def test_the_largest_kernel_is_said_in_a_line_or_why_it_is_not_known(largest, error, words):
+    assert largest_words(largest, error) == words
+
+
+def test_refused_starts_say_what_was_said_and_how_often(environment):
+    refused = [Refused(kernelspec="spark", display_name="Spark", at=NOW, count=3, lines=("Too many.", "2 of 2."))]
+    html = environment.get_template("portal/my_limits_live.html").render(context(refused=refused_views(refused)))
+    assert "Refused in the last day Spark 2026-11-23 12:00 UTC, 3 times Too many." in text_of(html)
+    assert "2 of 2." in html
 
 
 def test_many_kernels_are_counted_in_words_that_stand_apart(environment):
