@@ -37,6 +37,11 @@ class Reports(ResponseManager):
     async def _serve(self) -> None:
         self._server = await asyncio.start_server(self._handle, sock=self._response_socket, limit=REPORT_BYTES)
 
+    @property
+    def served(self) -> bool:
+        """True while the port is open."""
+        return self._server is not None and self._server.is_serving()
+
     def stop_response_manager(self) -> None:
         """Close the port."""
         if self._server is not None:
