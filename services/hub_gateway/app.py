@@ -62,7 +62,8 @@ class HubGateway(Service):
         "default",
         help="""
         Name of the Hadoop cluster. Gateways of different clusters need databases of their own: one with another name
-        than its database's first gateway does not start.
+        than its database's first gateway does not start. Without a name, one whose edge service is elsewhere than the
+        last gateway's says so in its log.
         """,
     ).tag(config=True)
     edge_url = Unicode("http://127.0.0.1:8899", help="Where the edge service answers.").tag(config=True)
@@ -250,9 +251,11 @@ class HubGateway(Service):
     async def started(self) -> None:
         await check_database(self.database, self.database_url)
         try:
-            await claim(self.database, self.cluster_name)
+            warning = await claim(self.database, self.cluster_name, self.edge_url)
         except (RuntimeError, PublicError) as error:
             raise SystemExit(f"HubGateway: {error}") from error
+        if warning:
+            self.log.warning(warning)
 
         await self._keep_configured_limits()
         self._tasks = (
