@@ -56,8 +56,8 @@ async def _moved(session: AsyncSession, edge_url: str) -> str:
         return ""
     return (
         f"The last gateway that used this database found its cluster's edge service at {before}, this one at "
-        f"{address}, and neither has a cluster_name. If these are two clusters, stop one gateway now: each takes the other's "
-        "kernels for lost. Give each cluster a database and a HubGateway.cluster_name of its own. If it is one "
+        f"{address}, and neither has a cluster_name. If these are two clusters, stop one gateway now: each takes the "
+        "other's kernels for lost. Give each cluster a database and a HubGateway.cluster_name of its own. If it is one "
         "cluster, a cluster_name ends this warning, after 'hub-ext db forget-cluster' with all gateways stopped."
     )
 
