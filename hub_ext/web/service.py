@@ -175,9 +175,13 @@ class Service(Application):
         watch.cancel()
         await self.stopping()
 
+    def run(self) -> None:
+        """Run `serve` on an event loop; services that need another one than asyncio's override this."""
+        asyncio.run(self.serve())
+
     def start(self) -> None:
         super().start()
-        asyncio.run(self.serve())
+        self.run()
 
 
 def _answered(handler: web.RequestHandler) -> None:
