@@ -58,23 +58,31 @@ def test_memory_in_words(mb, text):
     assert human_mb(mb) == text
 
 
+EXPLICIT = KernelSize(
+    512,
+    2,
+    executors=2,
+    executor_memory_mb=512,
+    executor_cores=2,
+    driver_overhead_mb=700,
+    executor_overhead_mb=150,
+)
+DYNAMIC = KernelSize(
+    600,
+    2,
+    executors=1,
+    executor_memory_mb=600,
+    executor_cores=2,
+    overhead_factor=0.7,
+    pyspark_memory_mb=100,
+    off_heap_mb=64,
+    executors_max=2,
+)
 #: What a real ResourceManager (YARN 3.5.0, Spark 4.3.0, steps of 256 MiB) reported as allocated when all containers
 #: were there; tests/integration/test_sizes_in_yarn.py starts these kernels. The driver gets no off-heap memory.
 RECORDED = [
     (KernelSize(640), "dominant", (1024, 1, 1)),
-    (
-        KernelSize(
-            512,
-            2,
-            executors=2,
-            executor_memory_mb=512,
-            executor_cores=2,
-            driver_overhead_mb=700,
-            executor_overhead_mb=150,
-        ),
-        "dominant",
-        (2816, 6, 3),
-    ),
+    (EXPLICIT, "dominant", (2816, 6, 3)),
     (KernelSize(1000, executors=1, executor_memory_mb=900, overhead_factor=0.55), "dominant", (3328, 2, 2)),
     (KernelSize(700, executors=1, executor_memory_mb=660, overhead_factor=0.2), "dominant", (2560, 2, 2)),
     (KernelSize(640, executors=1, executor_memory_mb=512, pyspark_memory_mb=300), "dominant", (2304, 2, 2)),
@@ -85,50 +93,10 @@ RECORDED = [
         (4096, 13, 5),
     ),
     (KernelSize(640, executor_memory_mb=512, executors_max=3), "dominant", (4096, 4, 4)),
-    (
-        KernelSize(
-            600,
-            2,
-            executors=1,
-            executor_memory_mb=600,
-            executor_cores=2,
-            overhead_factor=0.7,
-            pyspark_memory_mb=100,
-            off_heap_mb=64,
-            executors_max=2,
-        ),
-        "dominant",
-        (3584, 6, 3),
-    ),
+    (DYNAMIC, "dominant", (3584, 6, 3)),
     # The same two kernels where the scheduler has DefaultResourceCalculator.
-    (
-        KernelSize(
-            512,
-            2,
-            executors=2,
-            executor_memory_mb=512,
-            executor_cores=2,
-            driver_overhead_mb=700,
-            executor_overhead_mb=150,
-        ),
-        "memory",
-        (2816, 3, 3),
-    ),
-    (
-        KernelSize(
-            600,
-            2,
-            executors=1,
-            executor_memory_mb=600,
-            executor_cores=2,
-            overhead_factor=0.7,
-            pyspark_memory_mb=100,
-            off_heap_mb=64,
-            executors_max=2,
-        ),
-        "memory",
-        (3584, 3, 3),
-    ),
+    (EXPLICIT, "memory", (2816, 3, 3)),
+    (DYNAMIC, "memory", (3584, 3, 3)),
 ]
 
 
