@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from .cli_database import OK, add_url, address, guarded, with_database
+from .cli_edge import add_edge
 from .cli_limits import add_limits
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ def _parser() -> argparse.ArgumentParser:
     add_url(forget)
     forget.set_defaults(run=guarded(_forget_cluster))
     add_limits(commands)
+    add_edge(commands)
     return parser
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from hub_ext.embedded.checks import COMPANION_PYTHON
 from hub_ext.embedded.layout import Layout
-from hub_ext.embedded.probe import companion_python, output_of
+from hub_ext.embedded.probe import companion_python, java_program, output_of
 from hub_ext.embedded.steps import Step, StepFailed, Tool, fingerprint, text_of
 
 #: uv reads none of pip's settings, so the ones that a company's network needs are handed on.
@@ -116,6 +116,35 @@ def environment_step(layout: Layout, environment: Environment) -> Step:
             *(project if environment.with_project else ()),
         ),
         proof=python,
+        run=run,
+    )
+
+
+def prepared_node_step(layout: Layout) -> Step:
+    """Return the step that lets kernels start fast; see `hub_ext.edge_node`. Without a JDK they start all the same."""
+    program, sources = layout.root / "hub_ext" / "edge_node.py", layout.root / "services" / "jeg_plugin" / "java"
+
+    def run(tool: Tool) -> None:
+        layout.prepared_node.mkdir(exist_ok=True)
+        spark_home = next(layout.spark_python.parent.parent.glob("lib/python3.*/site-packages/pyspark"))
+        options = ["--spark-home", spark_home, "--into", layout.prepared_node, "--java", java_program()]
+        try:
+            tool([sys.executable, program, *options])
+        except StepFailed as error:
+            tool.note(f"Kernels start by Spark's own client, slower: {error}")
+
+    return Step(
+        name="spark-node",
+        what_for="What lets kernels start fast",
+        download_mb=0,
+        expected_mb=155,
+        made_from=(
+            text_of(layout.root / "locks" / f"{SPARK.lock}.txt"),
+            *map(text_of, [program, *sorted(sources.glob("*.java"))]),
+            output_of(java_program(), "-version"),
+            str(layout.root),
+        ),
+        proof=layout.prepared_node,
         run=run,
     )
 

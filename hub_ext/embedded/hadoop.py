@@ -15,6 +15,7 @@ from .hadoop_sites import (
     LOG4J,
     capacity_scheduler,
     core_site,
+    remembered,
     render_properties,
     render_xml,
     spark_defaults,
@@ -105,6 +106,8 @@ def pyspark_folder(layout: Layout) -> Path:
 def write_configuration(layout: Layout, ports: Ports, node_memory_mb: int) -> None:
     """Write every configuration file of the embedded Hadoop and Spark, and the folders that they name.
 
+    What YARN remembered of an earlier run is removed: its containers ended with it.
+
     Parameters
     ----------
     layout, ports
@@ -116,6 +119,8 @@ def write_configuration(layout: Layout, ports: Ports, node_memory_mb: int) -> No
     conf = layout.hadoop_conf
     for path in (conf, folder / "tmp", folder / "home", layout.logs):
         path.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(remembered(folder), ignore_errors=True)
+    remembered(folder).mkdir()
     staging = folder / "staging"
     staging.mkdir(exist_ok=True)
     staging.chmod(0o1777)
@@ -165,6 +170,8 @@ def java_processes(layout: Layout, ports: Ports) -> dict[str, list[str]]:
         name = f"nodemanager{number}"
         processes[name] = [
             *_java(layout, heap_mb=256),
+            # What its memory is written with unpacks a library there, which a /tmp that runs no programs would refuse.
+            f"-Djava.io.tmpdir={hadoop_folder(layout) / 'tmp'}",
             NODE_MANAGER,
             f"-Dyarn.nodemanager.hostname={address}",
             f"-Dnm.name={name}",
@@ -222,6 +229,7 @@ def enterprise_gateway_environment(layout: Layout, ports: Ports) -> dict[str, st
         "SPARK_HOME": str(spark_home(layout)),
         "SPARK_CONF_DIR": str(layout.hadoop_conf),
         "PYSPARK_ARCHIVES_PATH": f"local:{pyspark_folder(layout)}",
+        "REMOTE_KERNELS_NODE": str(layout.prepared_node),
         "JUPYTER_PATH": str(layout.kernelspecs),
         "JUPYTER_DATA_DIR": str(home / "data"),
         "JUPYTER_RUNTIME_DIR": str(home / "runtime"),

@@ -46,6 +46,11 @@ class Layout:
         return self.tools / "spark" / "bin" / "python"
 
     @property
+    def prepared_node(self) -> Path:
+        """What lets kernels start fast; see `hub_ext.edge_node`."""
+        return self.tools / "spark-node"
+
+    @property
     def hadoop_jars(self) -> Path:
         return self.tools / "hadoop"
 

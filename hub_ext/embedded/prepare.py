@@ -42,6 +42,7 @@ def steps_for(layout: Layout, purpose: str) -> list[Step]:
         return steps
     for environment in (environments.ENTERPRISE_GATEWAY, environments.SPARK):
         steps.append(environments.environment_step(layout, environment))
+    steps.append(environments.prepared_node_step(layout))
     steps += [downloads.hadoop_step(layout), downloads.node_step(layout)]
     if purpose == "test":
         steps.append(environments.environment_step(layout, environments.OLDER_HUB))

@@ -11,7 +11,9 @@ from pathlib import Path
 
 from .counted import with_overheads
 from .definition import Definition, DefinitionError, Size
+from .node import Node
 from .story import NONE
+from .submitting import Request
 
 SUBMIT_CLASS = "org.apache.spark.deploy.SparkSubmit"
 DRIVER = Path(__file__).with_name("driver.py")
@@ -41,7 +43,18 @@ DEFAULT_QUEUE = "default"
 SMALLEST_EXECUTOR_MB = 512
 PYSPARK_MEMORY = "spark.executor.pyspark.memory"
 #: Reflection that Spark's client needs on Java 17, from Spark's own JavaModuleOptions.
-_OPENED = ("java.lang", "java.lang.invoke", "java.net", "java.nio", "java.util", "java.util.concurrent", "sun.nio.ch")
+OPENED = tuple(
+    f"--add-opens=java.base/{package}=ALL-UNNAMED"
+    for package in (
+        "java.lang",
+        "java.lang.invoke",
+        "java.net",
+        "java.nio",
+        "java.util",
+        "java.util.concurrent",
+        "sun.nio.ch",
+    )
+)
 
 
 @dataclass(frozen=True)
@@ -68,8 +81,30 @@ class Start:
                 raise DefinitionError(f"the {name} from Enterprise Gateway is not one")
 
 
-def argv_of(definition: Definition, start: Start, site: Mapping[str, str]) -> list[str]:
-    """Build the argument list.
+def request_of(definition: Definition, start: Start, java: Mapping[str, str] | None = None) -> Request:
+    """Build what the submitter gets; the same application as that of `argv_of`, whose parameters these are."""
+    size = definition.size
+    modules = ",".join(module.as_uri() for module in DRIVER_MODULES)
+    settings = {
+        **_all_settings(definition, start, java),
+        "spark.app.name": _name(start),
+        "spark.driver.memory": f"{size.driver_memory_mb}m",
+        "spark.driver.cores": str(size.driver_cores),
+        "spark.yarn.queue": definition.queue or DEFAULT_QUEUE,
+        "spark.submit.pyFiles": modules,
+        "spark.yarn.dist.pyFiles": modules,
+    }
+    return Request(start.user, start.impersonate, DRIVER.as_uri(), settings, _driver_arguments(definition, start))
+
+
+def argv_of(
+    definition: Definition,
+    start: Start,
+    site: Mapping[str, str],
+    node: Node | None = None,
+    java: Mapping[str, str] | None = None,
+) -> list[str]:
+    """Build the argument list of Spark's client.
 
     Parameters
     ----------
@@ -80,6 +115,10 @@ def argv_of(definition: Definition, start: Start, site: Mapping[str, str]) -> li
     site : mapping
         Where things are on this machine: ``SPARK_HOME`` (needed), ``JAVA_HOME``, ``SPARK_CONF_DIR`` and
         ``HADOOP_CONF_DIR``.
+    node : Node, optional
+        What was prepared on this machine.
+    java : mapping, optional
+        Settings from `java_options`.
 
     Returns
     -------
@@ -89,28 +128,25 @@ def argv_of(definition: Definition, start: Start, site: Mapping[str, str]) -> li
     spark_home = site.get("SPARK_HOME")
     if not spark_home:
         raise DefinitionError("SPARK_HOME is not set for Enterprise Gateway")
-    java = f"{site['JAVA_HOME']}/bin/java" if site.get("JAVA_HOME") else "java"
     size = definition.size
     argv = [
-        java,
+        java_of(site),
         "-Xmx256m",
         "-XX:+UseSerialGC",
         "-XX:TieredStopAtLevel=1",
-        *(f"--add-opens=java.base/{package}=ALL-UNNAMED" for package in _OPENED),
-        "-cp",
-        ":".join([*_configuration(site), f"{spark_home}/jars/*"]),
+        *OPENED,
+        *class_path_options(site, node),
         SUBMIT_CLASS,
         *("--master", "yarn"),
         *("--deploy-mode", "cluster"),
-        *("--name", f"kernel {start.kernel_id}"),
+        *("--name", _name(start)),
         *("--driver-memory", f"{size.driver_memory_mb}m"),
         *("--driver-cores", str(size.driver_cores)),
     ]
     if start.impersonate:
         argv += ["--proxy-user", start.user]
     argv += ["--queue", definition.queue or DEFAULT_QUEUE]
-    # The definition's own settings come first, so that none of them could win over one of ours.
-    for key, value in {**definition.spark_conf, **_settings(definition, start)}.items():
+    for key, value in _all_settings(definition, start, java).items():
         argv += ["--conf", f"{key}={value}"]
     argv += ["--py-files", ",".join(map(str, DRIVER_MODULES)), str(DRIVER)]
     return argv + _driver_arguments(definition, start)
@@ -122,6 +158,27 @@ def environment_of(start: Start, environ: Mapping[str, str]) -> dict[str, str]:
     if not start.impersonate:
         environment["HADOOP_USER_NAME"] = start.user
     return environment
+
+
+def java_of(site: Mapping[str, str]) -> str:
+    """Return the Java program of this machine."""
+    return f"{site['JAVA_HOME']}/bin/java" if site.get("JAVA_HOME") else "java"
+
+
+def class_path_options(site: Mapping[str, str], node: Node | None) -> list[str]:
+    """Return a submitting JVM's class path, and the archive of loaded classes if there is one."""
+    configuration = _configuration(site)
+    shared = node.archive_options(":".join(configuration)) if node is not None else []
+    return shared or ["-cp", ":".join([*configuration, f"{site['SPARK_HOME']}/jars/*"])]
+
+
+def _name(start: Start) -> str:
+    return f"kernel {start.kernel_id}"
+
+
+def _all_settings(definition: Definition, start: Start, java: Mapping[str, str] | None) -> dict[str, str]:
+    # The definition's own settings come first, so that none of them could win over one of ours.
+    return {**definition.spark_conf, **_settings(definition, start), **(java or {})}
 
 
 def _configuration(site: Mapping[str, str]) -> list[str]:

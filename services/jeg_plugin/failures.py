@@ -105,6 +105,12 @@ _KNOWN = (
         "A file that the kernel needs does not exist: {file}",
     ),
     _known(
+        r"the submitter was lost with",
+        "submission-unknown",
+        "The submitter was lost in the midst of it, and YARN does not have the application: start the kernel again.",
+        503,
+    ),
+    _known(
         r"Call From .{0,200}? failed on connection exception|ConnectException: Connection refused",
         "resource-manager-unreachable",
         "The cluster's ResourceManager does not answer.",

@@ -1,4 +1,6 @@
-"""The program of a kernelspec: reads kernel.json, then becomes Spark's submission client.
+"""The program of a kernelspec: reads kernel.json, then has the application submitted.
+
+By the submitter, if it runs; where it is certain that it has submitted nothing, by becoming Spark's own client.
 
 ``python -I -m jeg_plugin.launch RESOURCE_DIR KERNEL_ID RESPONSE_ADDRESS PUBLIC_KEY PORT_RANGE``; Enterprise Gateway
 fills the arguments in and sets ``KERNEL_ID`` and ``KERNEL_USERNAME``. No shell is involved, and the client gets an
@@ -10,19 +12,35 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
-from .command import Start, argv_of, environment_of
+from .command import Start, argv_of, environment_of, request_of
 from .counted import DefinitionChangedError, as_counted
 from .definition import Definition, DefinitionError, definition_of, kernel_id_of, user_of
+from .java_options import SMALL_HEAP, defaults_in, java_settings, small_heap_mb_of
+from .node import node_of
 from .story import REQUEST_ID, TELLS, Story, request_id_of
+from .submitting import SOCKET, ClusterRefusedError, NotSubmittedError, Request, UnknownError, submit
 
 #: kernel.json is small; whatever is larger is something else.
 MAXIMUM_BYTES = 256 * 1024
 USAGE = "usage: jeg_plugin.launch RESOURCE_DIR KERNEL_ID RESPONSE_ADDRESS PUBLIC_KEY PORT_RANGE"
+#: Exit statuses. The last one: nobody can tell whether the application was submitted.
+UNUSABLE, REFUSED, UNKNOWN = 2, 1, 75
+#: How a line for the gateway begins that says which way a submission goes; `process_proxy` counts them.
+BY_SUBMITTER, BY_CLIENT = "The submitter submits", "Spark's client submits"
 
 
-def prepare(arguments: Sequence[str], environ: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
-    """Turn the arguments and environment from Enterprise Gateway into those of the submission client.
+class Prepared(NamedTuple):
+    """One application, for either way: the client's arguments and environment, and the submitter's request."""
+
+    argv: list[str]
+    environment: dict[str, str]
+    request: Request
+
+
+def prepare(arguments: Sequence[str], environ: Mapping[str, str]) -> Prepared:
+    """Turn the arguments and environment from Enterprise Gateway into what is submitted.
 
     Raises
     ------
@@ -44,8 +62,11 @@ def prepare(arguments: Sequence[str], environ: Mapping[str, str]) -> tuple[list[
     if kernel_id != start.kernel_id:
         raise DefinitionError("KERNEL_ID is not the kernel that Enterprise Gateway starts")
     definition = as_counted(definition_in(folder), environ)
-    environment = environment_of(start, environ)
-    return argv_of(definition, start, environment), environment
+    environment, node = environment_of(start, environ), node_of(environ)
+    small_heap_mb = small_heap_mb_of(environ.get(SMALL_HEAP))
+    java = java_settings(definition.size, node, _site_defaults(environ), small_heap_mb)
+    argv = argv_of(definition, start, environment, node, java)
+    return Prepared(argv, environment, request_of(definition, start, java))
 
 
 def story_of(environ: Mapping[str, str]) -> Story:
@@ -56,6 +77,15 @@ def story_of(environ: Mapping[str, str]) -> Story:
 def definition_in(folder: str) -> Definition:
     """Read the definition of the kernelspec in a folder, as it is now."""
     return definition_of(_read(Path(folder) / "kernel.json"))
+
+
+def _site_defaults(environ: Mapping[str, str]) -> dict[str, str]:
+    folder = environ.get("SPARK_CONF_DIR")
+    try:
+        return defaults_in((Path(folder) / "spark-defaults.conf").read_text(errors="replace")) if folder else {}
+    except OSError:
+        # Spark's client reads it too, and says so if it has to be there.
+        return {}
 
 
 def _read(path: Path) -> object:
@@ -70,18 +100,52 @@ def _read(path: Path) -> object:
 
 
 def main() -> int:
-    """Replace this process by the submission client; return only when that can't be."""
+    """Have the application submitted; return the exit status unless this process becomes Spark's client."""
     try:
-        argv, environment = prepare(sys.argv[1:], os.environ)
-        print(TELLS + f"Spark's client submits: {story_of(os.environ)}", file=sys.stderr, flush=True)
-        os.execvpe(argv[0], argv, environment)  # noqa: S606 - an argument list, no shell; the values were checked
+        prepared = prepare(sys.argv[1:], os.environ)
+        path = os.environ.get(SOCKET)
+        status = _ask_submitter(path, prepared.request) if path else None
+        if status is None:
+            _become_client(prepared, "there is no submitter" if not path else "")
+        return status or 0
     except DefinitionChangedError as error:
         print(f"Error: {error}", file=sys.stderr)
     except DefinitionError as error:
         print(f"Error: the kernel definition can't be used: {error}", file=sys.stderr)
     except OSError as error:
         print(f"Error: the submission client can't be started: {error.strerror}: {error.filename}", file=sys.stderr)
-    return 2
+    return UNUSABLE
+
+
+def _ask_submitter(path: str, request: Request) -> int | None:
+    """Return the exit status, or None where it is certain that nothing was submitted."""
+    try:
+        application = submit(path, request)
+    except NotSubmittedError as error:
+        _tell(f"The submitter is away: {_flat(error)}:")
+        return None
+    except ClusterRefusedError as error:
+        print(error, file=sys.stderr)
+        return REFUSED
+    except UnknownError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        return UNKNOWN
+    _tell(f"{BY_SUBMITTER}: application={application}")
+    return 0
+
+
+def _become_client(prepared: Prepared, why: str) -> None:
+    _tell(f"{BY_CLIENT}: {why}".rstrip())
+    argv, environment = prepared.argv, prepared.environment
+    os.execvpe(argv[0], argv, environment)  # noqa: S606 - an argument list, no shell; the values were checked
+
+
+def _tell(text: str) -> None:
+    print(f"{TELLS}{text} {story_of(os.environ)}", file=sys.stderr, flush=True)
+
+
+def _flat(error: Exception) -> str:
+    return "".join(letter if letter.isprintable() else " " for letter in str(error))[:300]
 
 
 if __name__ == "__main__":

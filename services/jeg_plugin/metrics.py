@@ -19,4 +19,11 @@ RESOURCE_MANAGER_SECONDS = Histogram(
 RESOURCE_MANAGER_FAILURES = Counter(
     "jeg_plugin_resource_manager_failures_total", "Calls that no ResourceManager answered"
 )
+SUBMISSIONS = Counter(
+    "jeg_plugin_submissions_total",
+    "Applications by the way they were submitted: submitter, or client where the submitter is away or switched off",
+    ["by"],
+)
+SUBMITTER_UP = Gauge("jeg_plugin_submitter_up", "1 while the submitter answers, 0 while Spark's own client stands in")
+SUBMITTER_RESTARTS = Counter("jeg_plugin_submitter_restarts_total", "Times the submitter had ended or hung")
 HEALTH_CHECK = Gauge("jeg_plugin_health_check_ok", "1 when the health check passed last, else 0", ["check"])

@@ -21,18 +21,25 @@ from enterprise_gateway.services.processproxies.yarn import YarnClusterProcessPr
 from . import failures, metrics
 from .cleaning import FailedStart, end_later
 from .definition import DefinitionError, user_of
+from .java_options import SMALL_HEAP
+from .launch import BY_CLIENT, BY_SUBMITTER, UNKNOWN
 from .launcher import Launcher
+from .node import NODE
 from .remote_kernel_requests import signed
 from .reports import Reports
 from .resource_manager import ALIVE, ENDED, RefusedError, ResourceManager, UnreachableError, kerberos, newest
 from .start_failures import KernelStartError, outcome_of, seconds_of
 from .story import REQUEST_ID, Story, request_id_of
+from .submitter import Submitter
+from .submitting import SOCKET
 from .threads import in_thread
 
 POLL_SECONDS = float(os.getenv("EG_POLL_INTERVAL", "0.5"))
 #: How long an ended application may take until YARN says so.
 KILL_SECONDS = 5.0
 TELL_TIMEOUT = 2.0
+#: How long an application may take to appear that was perhaps submitted.
+UNKNOWN_SECONDS = 5.0
 #: What an application's states mean for its kernel.
 WORDS = {"ACCEPTED": "accepted, waits for its container", "RUNNING": "driver runs"}
 
@@ -44,6 +51,7 @@ class YarnKernelProxy(YarnClusterProcessProxy):
     starting: ClassVar[dict["YarnKernelProxy", "asyncio.Future[None]"]] = {}
     #: Set when the gateway is being stopped: nothing is started any more.
     stopping: ClassVar[bool] = False
+    submitter: ClassVar[Submitter | None] = None
 
     application_id: str | None
     last_known_state: str | None
@@ -57,6 +65,8 @@ class YarnKernelProxy(YarnClusterProcessProxy):
         self._resource_manager: ResourceManager | None = None
         self._launcher: Launcher | None = None
         self._aborted = asyncio.Event()
+        #: When the launcher ended without knowing what it had done.
+        self._unknown_since: float | None = None
         #: Signs what the driver is told. A restarted kernel has another proxy, and another key.
         self._key = b""
         #: The application, if YARN would not end it when it was asked last.
@@ -79,6 +89,7 @@ class YarnKernelProxy(YarnClusterProcessProxy):
         except DefinitionError as error:
             raise KernelStartError(failures.bad_definition(str(error))) from None
         self._request = request_id_of(kwargs["env"].get(REQUEST_ID))
+        kwargs["env"] = self._for_launcher(kwargs["env"])
         self.starting[self] = asyncio.get_running_loop().create_future()
         metrics.STARTING.set(len(self.starting))
         outcome = "connected"
@@ -122,6 +133,13 @@ class YarnKernelProxy(YarnClusterProcessProxy):
             raise KernelStartError(failures.refused(str(error))) from None
         return frozenset(str(application.get("id")) for application in applications)
 
+    def _for_launcher(self, environment: dict[str, str]) -> dict[str, str]:
+        """Add how this gateway submits; a request has no say in it."""
+        own = {name: os.environ[name] for name in (NODE, SMALL_HEAP) if name in os.environ}
+        if self.submitter is not None:
+            own[SOCKET] = self.submitter.path
+        return {name: value for name, value in environment.items() if not name.startswith("REMOTE_KERNELS_")} | own
+
     async def _start(self, kernel_cmd: list[str], before: frozenset[str], kwargs: dict[str, Any]) -> None:
         process = self.launch_kernel(kernel_cmd, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, **kwargs)
         self._launcher = Launcher(process, self._told)
@@ -140,7 +158,7 @@ class YarnKernelProxy(YarnClusterProcessProxy):
                     if host and report.done():
                         await self._connect(host, report.result())
                         return
-                elif self._launcher.exit_code:
+                elif self._launcher.exit_code and not self._may_still_appear(trouble):
                     output = await in_thread(self._launcher.output)
                     self.log.warning("Submission of kernel %s failed:\n%s", self.kernel_id, output)
                     raise KernelStartError(failures.of_client(output, self._launcher.exit_code))
@@ -153,6 +171,14 @@ class YarnKernelProxy(YarnClusterProcessProxy):
         finally:
             report.cancel()
             aborted.cancel()
+
+    def _may_still_appear(self, trouble: str) -> bool:
+        """Say whether an application may yet be seen that was perhaps submitted."""
+        if self._launcher is None or self._launcher.exit_code != UNKNOWN:
+            return False
+        if self._unknown_since is None or trouble:
+            self._unknown_since = time.monotonic()
+        return time.monotonic() - self._unknown_since < UNKNOWN_SECONDS
 
     async def _look(self, before: frozenset[str]) -> tuple[dict[str, Any] | None, str]:
         """Return this start's application, and what went wrong if the ResourceManager gave no answer."""
@@ -173,6 +199,9 @@ class YarnKernelProxy(YarnClusterProcessProxy):
 
     def _told(self, line: str) -> None:
         self.log.info("Launcher: %s", line)
+        for words, by in ((BY_SUBMITTER, "submitter"), (BY_CLIENT, "client")):
+            if line.startswith(words):
+                metrics.SUBMISSIONS.labels(by=by).inc()
 
     async def _connect(self, host: str, report: dict[str, Any]) -> None:
         self.assigned_host = host

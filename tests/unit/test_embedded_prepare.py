@@ -197,8 +197,8 @@ def test_the_script_lock_holds_no_download_addresses() -> None:
     ("purpose", "expected"),
     [
         ("unit", ["uv", "hub"]),
-        ("demo", ["uv", "hub", "enterprise-gateway", "spark", "hadoop", "node"]),
-        ("test", ["uv", "hub", "enterprise-gateway", "spark", "hadoop", "node", "hub-5.5", "browser"]),
+        ("demo", ["uv", "hub", "enterprise-gateway", "spark", "spark-node", "hadoop", "node"]),
+        ("test", ["uv", "hub", "enterprise-gateway", "spark", "spark-node", "hadoop", "node", "hub-5.5", "browser"]),
     ],
 )
 def test_each_purpose_prepares_what_it_needs(purpose: str, expected: list[str]) -> None:

@@ -228,7 +228,8 @@ def arguments(folder):
 
 
 def test_the_launcher_reads_kernel_json(resource_dir):
-    argv, environment = prepare(arguments(resource_dir), {**ENVIRON, "EG_AUTH_TOKEN": "secret"})
+    argv, environment, request = prepare(arguments(resource_dir), {**ENVIRON, "EG_AUTH_TOKEN": "secret"})
+    assert (request.user, request.settings["spark.yarn.queue"]) == ("alice", "notebooks")
     assert options(argv, "--queue") == ["notebooks"]
     assert environment == {"SPARK_HOME": "/opt/spark", "HADOOP_USER_NAME": "alice"}
     assert options(prepare(arguments(resource_dir), {**ENVIRON, "EG_IMPERSONATION_ENABLED": "True"})[0], "--proxy-user")
