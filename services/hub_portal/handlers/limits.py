@@ -69,7 +69,7 @@ class LargestWords(MyLimitsPage):
         found = await self.part(self.services.limits.mine(self.token))
         mine: MyLimits | None = found.value
         words = largest_words(mine.largest, mine.cluster_error or "") if mine else ""
-        self.write_json({"words": words or (found.error.message if found.error else "")})
+        self.finish({"words": words or (found.error.message if found.error else "")})
 
 
 class AskPage(FormHandler):
