@@ -15,6 +15,7 @@ from hub_ext.sizes import Calculator
 from . import gauges, shapes
 from .resource_manager import API, UNFINISHED, ResourceManager, ResourceManagerError
 from .schedulers import Scheduler, scheduler
+from .story import Story
 
 log = logging.getLogger("hadoop_edge.poller")
 
@@ -113,6 +114,7 @@ class Poller:
         self._nodes_due = 0.0
         self._allocation = Allocation()
         self._withheld = False
+        self._story = Story()
 
     async def current(self, wait: float = 0.0) -> Snapshot:
         """Return the newest snapshot; right after the start, wait up to `wait` seconds for the first poll."""
@@ -170,6 +172,7 @@ class Poller:
                 self._snapshot = await self._asked()
                 LAST_SUCCESS.set_to_current_time()
                 gauges.show(self._snapshot.state)
+                self._story.look(self._snapshot.applications)
                 answered = True
             except ResourceManagerError as error:
                 POLL_FAILURES.inc()
