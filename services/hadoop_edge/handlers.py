@@ -57,7 +57,12 @@ class APIHandler(JSONHandler):
 
         Those that have its id in their names alone, which it can't be asked for, are taken from the last poll.
         """
-        tagged = await self.poller.resource_manager.applications(shapes.applications, applicationTags=kernel_id)
+        manager = self.poller.resource_manager
+        tagged = await manager.applications(shapes.applications, applicationTags=kernel_id)
+        if not tagged:
+            # Whether that is so, or it does not remember yet.
+            await manager.info()
+            tagged = await manager.applications(shapes.applications, applicationTags=kernel_id)
         found = {one.id: one for one in tagged if kernel_id in one.kernel_ids}
         named = {one.id: one for one in await self.named(kernel_id)}
         return tuple({**named, **found}.values())

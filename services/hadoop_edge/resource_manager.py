@@ -97,8 +97,24 @@ class ResourceManager:
         )
 
     async def info(self) -> dict[str, Any]:
-        """Return ``clusterInfo`` of the active ResourceManager."""
-        return await self.get(f"{API}/info", _cluster_info)
+        """Return ``clusterInfo`` of the active ResourceManager.
+
+        One that starts answers before it has read what it remembers: it knows of no application then. So does what
+        answers in its place without being one.
+
+        Raises
+        ------
+        ResourceManagerError
+            What it says of applications can't be relied on.
+        """
+        info = await self.get(f"{API}/info", _cluster_info)
+        state = shapes.text(info.get("haState"))
+        if not shapes.text(info.get("id")):
+            raise ResourceManagerError("What answers is no ResourceManager.")
+        if state not in ("", "ACTIVE"):
+            self._active = None
+            raise NoAnswerError(f"The ResourceManager is {state}, not ACTIVE.")
+        return info
 
     async def applications(self, parse: Callable[[Any], T], **query: str) -> T:
         """Ask for applications without the parts that nobody reads; `parse` runs where the JSON is parsed."""

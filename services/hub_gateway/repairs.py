@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import re
 import time
 from collections import Counter as Count
 from collections.abc import Mapping
@@ -275,7 +276,15 @@ def runs_in_yarn(model: dict[str, Any]) -> bool:
     return (metadata.get("process_proxy") or {}).get("class_name") == PROCESS_PROXY
 
 
+#: What YARN writes of a driver whose node has gone; its number for that (ContainerExitStatus.ABORTED) stands for others
+#: too.
+_LOST_NODE = re.compile(r"released on a \*lost\* node", re.IGNORECASE)
+LOST_NODE = ": the node on which it ran was lost (YARN has not heard of it for too long)"
+
+
 def _diagnostics(told: Applications) -> str:
     """Return what YARN says of the last application, as the end of a sentence."""
     said = [one.diagnostics for one in told.applications if one.diagnostics.strip()]
-    return f": {shortened(said[-1])}" if said else ""
+    if not said:
+        return ""
+    return LOST_NODE if _LOST_NODE.search(said[-1]) else f": {shortened(said[-1])}"

@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import time
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -224,11 +226,43 @@ async def test_a_manager_that_never_answered_is_an_error(edge, manager):
     assert "refused the connection" in caught.value.details[0]
 
 
+@pytest.mark.parametrize(
+    ("info", "says"),
+    [
+        ({"id": 1, "haState": "INITIALIZING"}, "The ResourceManager is INITIALIZING, not ACTIVE."),
+        ({"id": 1, "haState": "STANDBY"}, "The ResourceManager is STANDBY, not ACTIVE."),
+        ({}, "What answers is no ResourceManager."),
+    ],
+)
+async def test_a_manager_that_does_not_remember_yet_is_not_believed(edge, manager, info, says):
+    """It answers before it has read what it remembers, and then knows of no application: nothing has ended."""
+    await edge.poller.poll()
+    before = await edge.client.applications()
+    manager.overrides["/ws/v1/cluster/info"] = (200, {}, json.dumps({"clusterInfo": info}))
+    manager.overrides["/ws/v1/cluster/apps"] = (200, {}, '{"apps": {}}')
+    await edge.poller.poll()
+    after = await edge.client.applications()
+    assert (after.stale, after.applications) == (True, before.applications)
+    assert says in after.error
+    with pytest.raises(PublicError):
+        await edge.client.end_kernel(KERNEL, reason="test")
+
+
 async def test_numbers_are_old_when_a_poll_hangs(edge):
     await edge.poller.poll()
-    state = (await edge.poller.current()).state
-    edge.poller.now = lambda: state.as_of.replace(year=state.as_of.year + 1)
+    edge.poller.monotonic = lambda: time.monotonic() + 21
     assert (await edge.client.cluster()).stale
+
+
+@pytest.mark.parametrize("hours", [-1, 1])
+async def test_a_clock_that_jumps_makes_numbers_neither_older_nor_newer(edge, hours):
+    """The age is counted by the edge's monotonic clock; whoever asks tells the time by their own."""
+    edge.poller.now = lambda: datetime.now(timezone.utc) + timedelta(hours=hours)
+    await edge.poller.poll()
+    edge.poller.now = lambda: datetime.now(timezone.utc)
+    state = await edge.client.cluster()
+    assert not state.stale
+    assert abs((datetime.now(timezone.utc) - state.as_of).total_seconds()) < 10
 
 
 async def test_polling_goes_on_when_the_manager_hangs(manager):
