@@ -113,16 +113,19 @@ class Watch:
         odd = [look for look in looks if look[2] != 200 or look[3]]
         if not odd:
             return f"{name}: as always"
-        kinds = dict.fromkeys(_short(status, words) for _, _, status, words in odd)
+        kinds = dict.fromkeys(short(status, words) for _, _, status, words in odd)
         until = next((at for at, *_ in looks if at > odd[-1][0]), odd[-1][0])
         return f"{name}, {until - odd[0][0]:.0f} s: {', '.join(kinds)}"
 
 
-def _short(status, words):
+def short(status, words):
+    """Return a status and the first sentence of what came with it, be it JSON or a page."""
     with contextlib.suppress(ValueError, AttributeError):
         answer = json.loads(words)
         words = answer.get("text") or answer.get("message") or words
-    text = " ".join(html.unescape(re.sub(r"<(style|script|title).*?</\1>|<[^>]*>", " ", words, flags=re.S)).split())
+    text = " ".join(
+        html.unescape(re.sub(r"<(style|script|title|noscript).*?</\1>|<[^>]*>", " ", words, flags=re.S)).split()
+    )
     sentence = re.split(r"(?<=[.!]) ", text)[0][:90]
     if status == 0:
         return "no connection"
@@ -130,7 +133,7 @@ def _short(status, words):
 
 
 def answers_again(kernel, expected, seconds=90):
-    """Wait until a kernel says what it kept; the socket is opened again when it was closed, as JupyterLab does."""
+    """Wait until a kernel says what it kept; a socket that was closed is opened again, as JupyterLab does."""
 
     def says():
         try:
@@ -141,6 +144,9 @@ def answers_again(kernel, expected, seconds=90):
             with contextlib.suppress(OSError, websocket.WebSocketException):
                 kernel.close()
             kernel._socket = None
+            with contextlib.suppress(requests.RequestException):
+                # A notebook server knows the kernels that it has listed; JupyterLab asks for the list all the time.
+                kernel.request("GET", "kernels", timeout=10)
             return None
 
     assert wait_for(says, seconds, every=0.2, what="the kernel's answer") == expected
@@ -156,23 +162,21 @@ def in_step(platform):
         return False
 
 
+def table(measured):
+    """Return rows as a table in Markdown, in the document's order."""
+    order = {name: number for number, name in enumerate(KILLED)}
+    rows = sorted(measured, key=lambda row: (order[row.process], row.how != KILL))
+    cells = [[r.process, r.how, r.back, r.notebooks, r.start, r.seen] for r in rows]
+    lines = [COLUMNS, ["---"] * len(COLUMNS), *cells]
+    return "\n".join(f"| {' | '.join(cell.replace('|', '/') for cell in line)} |" for line in lines)
+
+
 def write_table(measured):
-    """Put measured rows into the document, in its order, if that is wanted."""
+    """Put measured rows into the document in place of all that are there, if that is wanted."""
     if not os.environ.get(WRITE):
         return
-    order = {name: number for number, name in enumerate(KILLED)}
-    measured = sorted(measured, key=lambda row: (order[row.process], row.how != KILL))
-    lines = ["| " + " | ".join(COLUMNS) + " |", "|" + " --- |" * len(COLUMNS)]
-    lines += [
-        "| "
-        + " | ".join(value.replace("|", "/") for value in (r.process, r.how, r.back, r.notebooks, r.start, r.seen))
-        + " |"
-        for r in measured
-    ]
-    text = DOCUMENT.read_text()
-    before, rest = text.split(BEGIN)
-    after = rest.split(END)[1]
-    DOCUMENT.write_text(f"{before}{BEGIN}\n\n" + "\n".join(lines) + f"\n\n{END}{after}")
+    before, rest = DOCUMENT.read_text().split(BEGIN)
+    DOCUMENT.write_text(f"{before}{BEGIN}\n\n{table(measured)}\n\n{END}{rest.split(END)[1]}")
 
 
 def rows_of_table(text):

@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 import pytest
 
 from hub_ext.embedded import hadoop, kernelspecs
-from hub_ext.embedded.hadoop_sites import render_properties, render_xml
+from hub_ext.embedded.hadoop_sites import has_leveldb, render_properties, render_xml
 from hub_ext.embedded.layout import NODE_ADDRESSES, Layout, Ports
 from hub_ext.kernels import definition_of
 from hub_ext.sizes import Rules, footprint
@@ -148,3 +148,20 @@ def test_the_ready_made_kernelspecs(layout):
         plugin = plugin_definition_of(spec)
         assert plugin.type == hub[name].type
         assert vars(plugin.size) == hub[name].size.model_dump()
+
+
+def test_yarn_remembers_within_a_run_and_starts_each_with_nothing(layout, ports):
+    hadoop.write_configuration(layout, ports, 4096)
+    yarn = site(layout, "yarn-site.xml")
+    assert yarn["yarn.resourcemanager.recovery.enabled"] == "true"
+    store = Path(yarn["yarn.resourcemanager.fs.state-store.uri"].removeprefix("file://"))
+    assert layout.platform in store.parents
+    assert Path(yarn["yarn.nodemanager.recovery.dir"]).parent == store.parent
+    store.mkdir()
+    hadoop.write_configuration(layout, ports, 4096)
+    assert not list(store.parent.iterdir())
+
+
+@pytest.mark.parametrize(("machine", "expected"), [("x86_64", True), ("AMD64", True), ("aarch64", False)])
+def test_nodes_remember_where_hadoop_brings_the_library_for_it(machine, expected):
+    assert has_leveldb(machine) is expected
