@@ -74,6 +74,8 @@ class Application(Plain):
     vcores: int = 0
     containers: int = 0
     diagnostics: str = ""
+    #: The node of its driver, once that has a container.
+    host: str = ""
 
     @property
     def ended(self) -> bool:
@@ -152,3 +154,25 @@ class Applications(Plain):
     stale: bool = True
     error: str = ""
     applications: tuple[Application, ...] = ()
+
+
+class StartState(Plain):
+    """Where the application of a kernel that starts is. `ahead` counts those that came earlier into the same queue and
+    wait too; `used_percent` is the share of what the queue may have at most; None: not known."""
+
+    kernel_id: str
+    state: str
+    queue: str = ""
+    ahead: int | None = None
+    used_percent: int | None = None
+    containers: int = 0
+    host: str = ""
+    diagnostics: str = ""
+
+
+class StartStates(Plain):
+    """Where some starts are; one that YARN does not have yet is not among them."""
+
+    as_of: datetime | None = None
+    stale: bool = True
+    starts: tuple[StartState, ...] = ()

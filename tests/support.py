@@ -16,6 +16,8 @@ import requests
 from hub_ext.embedded.layout import Ports
 
 TIMEOUT = 30
+#: A start is answered when the kernel runs or could not start; without this, at once.
+PATIENT = {"Prefer": "wait=300"}
 
 
 def wait_for(question, seconds=60, every=0.5, what="the condition"):
@@ -41,8 +43,8 @@ def wait_for_lasting(question, lasting=5, seconds=90, what="the condition"):
 
 
 def bearer(token):
-    """Return the headers that carry a Hub token."""
-    return {"Authorization": f"token {token}"}
+    """Return the headers that carry a Hub token, of a client that waits until its start has ended."""
+    return {"Authorization": f"token {token}", **PATIENT}
 
 
 @dataclass
@@ -178,7 +180,7 @@ class Person:
         from tests.integration.kernel_client import KernelClient
 
         base = f"{self.platform.gateway}/user/{quote(owner or self.name, safe='')}"
-        return KernelClient(base, {"Authorization": f"token {token or self.token()[0]}"})
+        return KernelClient(base, bearer(token or self.token()[0]))
 
     def start(self, kernelspec, env=None, token=None):
         """Start a kernel and return the client that is connected to it."""

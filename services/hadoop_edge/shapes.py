@@ -150,6 +150,7 @@ def application(raw: dict[str, Any]) -> Application:
         vcores=whole(raw.get("allocatedVCores")),
         containers=whole(raw.get("runningContainers")),
         diagnostics=_shortened(text(raw.get("diagnostics")).strip()),
+        host=text(raw.get("amHostHttpAddress")).rpartition(":")[0],
     )
 
 

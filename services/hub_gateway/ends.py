@@ -44,7 +44,7 @@ class Ends:
             Neither Enterprise Gateway nor the edge service could end it: it is still there.
         """
         log.info("Stopping kernel=%s user=%s: %s", kernel.id, kernel.owner, reason)
-        if kernel.state != RUNNING and await self._left_to_its_worker(kernel, reason):
+        if kernel.state != RUNNING and await self.left_to_its_worker(kernel, reason):
             return
         try:
             await self._upstream.delete(kernel.id)
@@ -52,13 +52,13 @@ class Ends:
             await self._end_in_yarn(kernel, reason, error)
         # What YARN might still run of it after this, the reconciler finds by its tag.
         if not await self._admission.release(kernel.id, reason, (RUNNING,)):
-            await self._left_to_its_worker(kernel, reason)  # whose restart began meanwhile
+            await self.left_to_its_worker(kernel, reason)  # whose restart began meanwhile
 
-    async def _left_to_its_worker(self, kernel: Kernel, reason: str) -> bool:
+    async def left_to_its_worker(self, kernel: Kernel, reason: str) -> bool:
         """Have whoever works on a kernel end it; False when nobody does."""
         if not await self._admission.ending(kernel.id, reason):
             return False
-        self._leases.end(kernel.id)
+        self._leases.end(kernel.id, reason)
         return True
 
     async def _end_in_yarn(self, kernel: Kernel, reason: str, failure: PublicError) -> None:

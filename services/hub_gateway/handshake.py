@@ -6,6 +6,8 @@ passed on as it is.
 """
 
 import asyncio
+import base64
+import hashlib
 import re
 import ssl
 
@@ -19,6 +21,8 @@ from .upstream import EnterpriseGateway
 
 MAXIMUM_HEAD_BYTES = 16 * 1024
 HEAD_END = b"\r\n\r\n"
+#: https://www.rfc-editor.org/rfc/rfc6455#section-1.3
+ACCEPT_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 #: Request headers that belong to the handshake itself; nothing else of the client's goes upstream.
 HANDSHAKE_HEADERS = (
     "Sec-WebSocket-Key",
@@ -89,6 +93,14 @@ def request_head(path: str, host: str, authorization: str, headers: HTTPHeaders)
     ]
     lines += [f"{name}: {headers[name]}" for name in HANDSHAKE_HEADERS if name in headers]
     return "\r\n".join(lines).encode("latin-1") + HEAD_END
+
+
+def own_answer(headers: HTTPHeaders) -> bytes:
+    """Write our own answer to a client's handshake: without extensions and without a subprotocol."""
+    key = headers["Sec-WebSocket-Key"].encode() + ACCEPT_GUID
+    accept = base64.b64encode(hashlib.sha1(key, usedforsecurity=False).digest()).decode()
+    lines = ["HTTP/1.1 101 Switching Protocols", "Upgrade: websocket", "Connection: Upgrade"]
+    return "\r\n".join([*lines, f"Sec-WebSocket-Accept: {accept}"]).encode() + HEAD_END
 
 
 def answer_head(head: bytes) -> bytes:

@@ -56,10 +56,10 @@ class Leases:
             if self._held.get(kernel_id) is work:
                 del self._held[kernel_id]
 
-    def end(self, kernel_id: str) -> None:
+    def end(self, kernel_id: str, reason: str = "") -> None:
         """Tell who works on a kernel, if that is this gateway, that it is to end."""
         if kernel_id in self._held:
-            self._held[kernel_id].end()
+            self._held[kernel_id].end(reason)
 
     async def run(self) -> None:
         """Renew until cancelled. What can't be renewed is lost to the reconciler, which undoes it."""

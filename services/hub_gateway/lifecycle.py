@@ -7,57 +7,39 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter
 
 from hub_ext.cluster import ClusterState
 from hub_ext.database import Kernel
 from hub_ext.edge import EdgeClient
 from hub_ext.errors import PublicError
 from hub_ext.kernels import KernelDefinition
-from hub_ext.limits.admission import ENDING, RESTARTING, STARTING, Admission, Starter
+from hub_ext.limits.admission import ENDED, ENDING, RESTARTING, STARTING, Admission, Starter
 from hub_ext.limits.ask import Ask
 from hub_ext.limits.decide import physical_refusal
 from hub_ext.limits.people import People
 from hub_ext.names import cluster_user
-from hub_ext.sizes import NOTHING, Rules, footprint
+from hub_ext.sizes import NOTHING, footprint
 
 from .catalogue import Catalogue, Person
 from .cluster_view import ClusterView
-from .counted import counted_environment
-from .ends import Ends, Tasks, ended_meanwhile, was_answered, words
-from .environment import upstream_body
+from .ends import Ends, Tasks, ended_meanwhile, was_answered
 from .failures import no_such_kernel
+from .launches import ANSWER_MARGIN, INTERRUPTED, Launches, Settings
 from .leases import Leases, Work
 from .limits_view import LimitsView
 from .models import described, ended_model, starting_model
 from .people_notes import PeopleNotes
 from .registry import Registry, by_id
 from .upstream import EnterpriseGateway
+from .waiting.room import Room
+from .waiting.rooms import Rooms, follow
+from .waiting.tiny_kernel import Deed
 
 log = logging.getLogger("hub_gateway")
 
-STARTS = Counter("hub_gateway_kernel_starts_total", "Kernel starts by outcome", ["outcome"])
 REFUSALS = Counter("hub_gateway_refusals_total", "Kernel starts that were refused before anything began", ["code"])
-START_SECONDS = Histogram(
-    "hub_gateway_kernel_start_seconds",
-    "Time from the request to a connected kernel",
-    buckets=(1, 2, 3, 5, 8, 13, 20, 30, 60, 120, 300, 600),
-)
-#: Seconds beyond the launch timeout that Enterprise Gateway has to answer.
-ANSWER_MARGIN = 30.0
 CLIENT_GONE = "start failed: whoever asked for it went away"
-GATEWAY_STOPS = "start failed: its gateway is being stopped"
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What the site decided; see the traits of `HubGateway`."""
-
-    user_domain: str
-    launch_timeout: int
-    allowed_env: frozenset[str]
-    spark_overhead_factor: float
-    spark_minimum_overhead_mb: int
 
 
 @dataclass(frozen=True)
@@ -90,45 +72,80 @@ class Lifecycle:
         self._cluster = cluster
         self._settings = settings
         self.ends = Ends(upstream, edge, books.admission, books.leases)
+        self.rooms = Rooms(edge)
+        self.launches = Launches(books.admission, books.leases, upstream, self.ends, self.rooms, settings)
         self._tasks = Tasks()
-        self._starts: set[Work] = set()
+        self._following = Tasks()
         self._restarts: dict[str, asyncio.Task[dict[str, Any]]] = {}
 
-    async def start(self, person: Person, kernelspec: str, client_env: dict[str, Any]) -> dict[str, Any]:
+    async def start(
+        self,
+        person: Person,
+        kernelspec: str,
+        client_env: dict[str, Any],
+        *,
+        patience: float | None = None,
+        kernel_id: str = "",
+    ) -> dict[str, Any]:
         """Start a kernel for this person and return its model: reserve its place, start, confirm.
 
         Whatever goes wrong after the request went upstream, no application stays behind, and the place is given back
         when the launch has ended: Enterprise Gateway goes on with it when its client goes away, that is when this is
         cancelled.
+
+        Parameters
+        ----------
+        person, kernelspec, client_env
+            For whom, what, and the client's variables.
+        patience : float or None
+            Seconds after which the model of a kernel that is still starting is returned; None: it is waited for.
+        kernel_id : str
+            The id of an earlier kernel that is begun anew; empty for a new one.
         """
         owner = cluster_user(person.name, self._settings.user_domain)
         definition = await self.catalogue.definition(person, kernelspec)
         groups = person.groups if person.own else frozenset(await self._people.groups_of(person.name))
         limits = await self._limits.of(person.name, groups)
+        starter = Starter(kernel_id or str(uuid.uuid4()), owner, person.server, groups)
         try:
-            kernel = await self._reserve(person, Starter(str(uuid.uuid4()), owner, person.server, groups), definition)
+            kernel = await self._reserve(person, starter, definition)
         except PublicError as error:
             REFUSALS.labels(code=error.code).inc()
             log.info("Refused kernelspec=%s user=%s: %s", definition.name, person.name, error.code)
             self._notes.refused(person.name, definition, error)
             raise
         work = Work()
-        launch = self._tasks.begin(self._launch(kernel, definition, client_env, work))
+        launch = self.launches.begin(kernel, definition, client_env, work)
         try:
-            model = await asyncio.shield(launch)
+            await asyncio.wait({launch}, timeout=patience)
         except asyncio.CancelledError:
             self._forsaken(kernel, work, launch)
             raise
         # Nothing is waited for from here on: a client that went away now would leave a kernel that it does not know.
+        model = launch.result() if launch.done() else starting_model(kernel)
         self._notes.started(person.name)
-        return described(model, kernel, limits)
+        return described(model, kernel, limits, self._start_of(kernel))
 
     def _forsaken(self, kernel: Kernel, work: Work, launch: "asyncio.Task[dict[str, Any]]") -> None:
         """Have a kernel ended whose client has gone."""
         if not launch.done():
             work.end(CLIENT_GONE)
         elif not launch.cancelled() and launch.exception() is None:
-            self._tasks.begin(self.ends.undo(kernel, CLIENT_GONE, answered=True))
+            self.launches.undo(kernel, CLIENT_GONE)
+
+    async def begin_anew(self, person: Person, room: Room, patience: float) -> dict[str, Any]:
+        """Start a kernel again whose start has failed, under the id by which its clients know it."""
+        if not await self._registry.forget(room.kernel.id):
+            raise PublicError(
+                "kernel-start-failed",
+                "What is left of the failed start is still being ended.",
+                remedy="Try again in a minute.",
+                status=409,
+            )
+        model = await self.start(person, room.kernel.kernelspec, {}, patience=patience, kernel_id=room.kernel.id)
+        for guest in room.guests.values():
+            guest.close()  # its client comes back, to the room of the new start
+        return model
 
     async def _reserve(self, person: Person, starter: Starter, definition: KernelDefinition) -> Kernel:
         """Take a place for the kernel; the size is the definition's, whatever the client says."""
@@ -142,7 +159,7 @@ class Lifecycle:
     def ask(self, owner: str, definition: KernelDefinition, cluster: ClusterState) -> Ask:
         """Return what a start of this definition asks for on this cluster."""
         size = definition.size.as_kernel_size() if definition.size is not None else None
-        rules = self._rules(cluster)
+        rules = self._settings.rules(cluster)
         return Ask(
             owner=owner,
             kernelspec=definition.name,
@@ -153,54 +170,54 @@ class Lifecycle:
             size_unknown=definition.size_unknown,
         )
 
-    def _rules(self, cluster: ClusterState) -> Rules:
-        return cluster.rules(self._settings.spark_overhead_factor, self._settings.spark_minimum_overhead_mb)
-
     async def asked(self, owner: str, definition: KernelDefinition) -> Ask:
         """Return what a start of this definition asks for, as of now."""
         return self.ask(owner, definition, await self._cluster.state())
 
-    async def _launch(
-        self, kernel: Kernel, definition: KernelDefinition, client_env: dict[str, Any], work: Work
-    ) -> dict[str, Any]:
-        """Launch a kernel that has its place, to the end: it runs and is confirmed, or it is undone."""
-        body = upstream_body(
-            kernel.kernelspec,
-            kernel.id,
-            kernel.cluster_user,
-            self._settings.launch_timeout,
-            client_env,
-            self._settings.allowed_env,
-            # The cluster rounds containers; what stands beside a heap is Spark's rule on this site alone.
-            counted_environment(definition, self._rules(ClusterState())),
-        )
-        log.info("Starting kernel=%s kernelspec=%s user=%s", kernel.id, kernel.kernelspec, kernel.owner)
-        answered = False
-        self._starts.add(work)
-        with self._leases.held(kernel.id, work):
-            try:
-                launch = self._upstream.start(body, self._settings.launch_timeout + ANSWER_MARGIN)
-                with START_SECONDS.time():
-                    model = await self.ends.answered(launch, kernel, work)
-                answered = True
-                if work.to_end.is_set() or not await self._admission.confirm(kernel.id) or work.to_end.is_set():
-                    raise ended_meanwhile("start")
-            except Exception as error:
-                STARTS.labels(outcome="ended" if work.to_end.is_set() else _outcome(error)).inc()
-                log.warning("Start of kernel=%s failed: %s", kernel.id, error)
-                reason = work.reason or f"start failed: {words(error)}"
-                await self.ends.undo(kernel, reason, answered=answered or was_answered(error))
-                raise
-            finally:
-                self._starts.discard(work)
-        STARTS.labels(outcome="started").inc()
-        return model
-
     async def close(self, seconds: float) -> None:
-        """End the starts under way, whose clients this gateway leaves; what takes longer is left to the reconciler."""
-        for work in self._starts:
-            work.end(GATEWAY_STOPS)
-        await self._tasks.finish(seconds)
+        """End what is under way; see `Launches.close`."""
+        await asyncio.gather(self.launches.close(seconds), self._tasks.finish(seconds), self._following.finish(0))
+
+    def _start_of(self, kernel: Kernel) -> dict[str, Any] | None:
+        """Say where the start of a kernel is; None when it is over, or another gateway's."""
+        room = self.rooms.waiting(kernel.id)
+        return room.told() if room is not None else None
+
+    async def waiting_room(self, owner: str, kernel_id: str) -> Room | None:
+        """Return where clients of a kernel wait until it is there; None for one that is.
+
+        Raises
+        ------
+        PublicError
+            ``no-such-kernel``
+        """
+        room = self.rooms.of(kernel_id, owner)
+        if room is not None:
+            return room
+        kernel = await self.owned(owner, kernel_id)
+        # It may have come meanwhile; another gateway may be starting it.
+        return self.rooms.of(kernel_id, owner) or (self._followed(kernel) if kernel.state == STARTING else None)
+
+    def _followed(self, kernel: Kernel) -> Room:
+        """Open a room here for a start that another gateway has begun."""
+
+        def wish(deed: Deed) -> None:
+            if deed == "restart":
+                room.forget()
+            else:
+                self._tasks.begin(self.launches.end(kernel, INTERRUPTED))
+
+        async def state() -> str:
+            row = await self._registry.get(kernel.id)
+            return row.state if row is not None else ENDED
+
+        async def followed() -> None:
+            await follow(room, state)
+            self.rooms.close(room)
+
+        room = self.rooms.open(kernel, "", wish)
+        self._following.begin(followed())
+        return room
 
     async def owned(self, owner: str, kernel_id: str) -> Kernel:
         """Return the kernel if it belongs to `owner`; the refusal does not tell whether it exists."""
@@ -218,7 +235,9 @@ class Lifecycle:
         models |= {kernel.id: starting_model(kernel) for kernel in own.values() if _only_here(kernel, models)}
         limits = await self._limits.of_all({kernel.owner for kernel in own.values()})
         return [
-            described(models[kernel.id], kernel, limits[kernel.owner]) for kernel in own.values() if kernel.id in models
+            described(models[kernel.id], kernel, limits[kernel.owner], self._start_of(kernel))
+            for kernel in own.values()
+            if kernel.id in models
         ]
 
     async def ended(self, owner: str) -> list[dict[str, Any]]:
@@ -233,13 +252,23 @@ class Lifecycle:
             if error.code != "no-such-kernel" or kernel.state != STARTING:
                 raise
             model = starting_model(kernel)
-        return described(model, kernel, await self._limits.of(kernel.owner))
+        return described(model, kernel, await self._limits.of(kernel.owner), self._start_of(kernel))
 
     async def interrupt(self, kernel: Kernel) -> None:
+        """Interrupt a kernel; of one that is starting this cancels the start."""
+        if kernel.state == STARTING and await self.launches.end(kernel, INTERRUPTED):
+            return
         await self._upstream.interrupt(kernel.id)
 
     async def restart(self, kernel: Kernel) -> dict[str, Any]:
-        """Restart a kernel; its reservation stays, leased while the restart lasts. Two at once are one."""
+        """Restart a kernel; its reservation stays, leased while the restart lasts. Two at once are one.
+
+        One that is starting goes on starting, without what waits for it.
+        """
+        room = self.rooms.waiting(kernel.id)
+        if kernel.state == STARTING and room is not None:
+            room.forget()
+            return await self.get(kernel)
         if kernel.id not in self._restarts:
             self._restarts[kernel.id] = self._tasks.begin(self._relaunch(kernel))
             self._restarts[kernel.id].add_done_callback(lambda _: self._restarts.pop(kernel.id, None))
@@ -292,8 +321,3 @@ class Lifecycle:
 def _only_here(kernel: Kernel, models: Collection[str]) -> bool:
     """Say whether Enterprise Gateway still launches a kernel: it does not list it before it runs."""
     return kernel.state == STARTING and kernel.id not in models
-
-
-def _outcome(error: Exception) -> str:
-    """Name a failed start for the metrics."""
-    return error.code if isinstance(error, PublicError) else "error"

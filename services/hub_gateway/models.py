@@ -1,7 +1,7 @@
 """A kernel as the gateway's API shows it: Enterprise Gateway's model and what is known beside it. Pure."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timezone
 from typing import Any
 
 from hub_ext.database import Kernel
@@ -11,8 +11,10 @@ from .activity import activity_of
 from .culling import field_of
 
 
-def described(model: dict[str, Any], kernel: Kernel, limits: Mapping[str, ResolvedLimit]) -> dict[str, Any]:
-    """Return a kernel's model with what this gateway knows beside it."""
+def described(
+    model: dict[str, Any], kernel: Kernel, limits: Mapping[str, ResolvedLimit], start: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """Return a kernel's model with what this gateway knows beside it; `start` is where its start is."""
     return {
         **model,
         "remote_kernel": {
@@ -20,6 +22,7 @@ def described(model: dict[str, Any], kernel: Kernel, limits: Mapping[str, Resolv
             "cluster_user": kernel.cluster_user,
             "kernelspec": kernel.kernelspec,
             "started_at": kernel.started_at.isoformat(),
+            "start": start,
             "memory_mb": kernel.memory_mb,
             "cores": kernel.cores,
             "queue": kernel.queue,
@@ -36,15 +39,14 @@ def described(model: dict[str, Any], kernel: Kernel, limits: Mapping[str, Resolv
 def starting_model(kernel: Kernel) -> dict[str, Any]:
     """Return the model of a kernel that is being launched, as Enterprise Gateway will give it.
 
-    Jupyter's own server leaves out the kernels of this list that it does not know, and it learns of one when the start
-    is answered.
+    Jupyter's own server reads the time in this form and in no other.
     """
     return {
         "id": kernel.id,
         "name": kernel.kernelspec,
         "execution_state": "starting",
         "connections": 0,
-        "last_activity": kernel.started_at.isoformat(),
+        "last_activity": kernel.started_at.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
     }
 
 

@@ -9,14 +9,28 @@ came earlier but is served later, which happens while the Hub is asked about bot
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Protocol
 from weakref import WeakValueDictionary
 
 from hub_ext.errors import PublicError
 
-from .splice import Side
-
 #: Digest of the client's token, kernel id and the client's session id.
 Key = tuple[str, str, str]
+
+
+class Connection(Protocol):
+    """An open connection: a guest's of the waiting room, or the one to Enterprise Gateway."""
+
+    closed: asyncio.Future[None]
+
+    def abort(self) -> None: ...
+
+
+class Seat:
+    """Where an open websocket leads to at the moment."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
 
 
 class Arrival:
@@ -31,7 +45,7 @@ class Sockets:
 
     def __init__(self) -> None:
         self.tasks: set[asyncio.Task[None]] = set()
-        self._open: dict[Key, Side] = {}
+        self._open: dict[Key, Seat] = {}
         self._latest: WeakValueDictionary[Key, Arrival] = WeakValueDictionary()
         self._turns: WeakValueDictionary[Key, asyncio.Lock] = WeakValueDictionary()
 
@@ -50,27 +64,33 @@ class Sockets:
             ``superseded``: a later connection of the same session has come.
         """
         key = arrival.key
-        lock = self._turns.get(key)
-        if lock is None:
-            lock = self._turns[key] = asyncio.Lock()
-        async with lock:
+        async with self.alone(key):
             if self._latest.get(key) is not arrival:
                 raise PublicError(
                     "superseded", "A later connection of the same session has taken this one's place.", status=409
                 )
             before = self._open.pop(key, None)
             if before is not None:
-                before.abort()
-                await before.closed
+                before.connection.abort()
+                await before.connection.closed
             yield
 
-    def opened(self, key: Key, side: Side, task: asyncio.Task[None]) -> None:
-        """Remember an open websocket until its task ends."""
-        self._open[key] = side
-        self.tasks.add(task)
-        task.add_done_callback(lambda done: self._forget(key, side, done))
+    @asynccontextmanager
+    async def alone(self, key: Key) -> AsyncIterator[None]:
+        """Wait until no other connection of this session is being opened, and let none be opened meanwhile."""
+        lock = self._turns.get(key)
+        if lock is None:
+            lock = self._turns[key] = asyncio.Lock()
+        async with lock:
+            yield
 
-    def _forget(self, key: Key, side: Side, task: asyncio.Task[None]) -> None:
+    def opened(self, key: Key, seat: Seat, task: asyncio.Task[None]) -> None:
+        """Remember an open websocket until its task ends."""
+        self._open[key] = seat
+        self.tasks.add(task)
+        task.add_done_callback(lambda done: self._forget(key, seat, done))
+
+    def _forget(self, key: Key, seat: Seat, task: asyncio.Task[None]) -> None:
         self.tasks.discard(task)
-        if self._open.get(key) is side:
+        if self._open.get(key) is seat:
             del self._open[key]

@@ -3,7 +3,7 @@ import asyncio
 import pytest
 
 from hub_ext.errors import PublicError
-from hub_gateway.sockets import Sockets
+from hub_gateway.sockets import Seat, Sockets
 
 KEY = ("client", "kernel", "session")
 
@@ -21,7 +21,7 @@ async def opened(sockets, arrival, seconds=0.0):
     async with sockets.turn(arrival):
         await asyncio.sleep(seconds)
         side = Side()
-        sockets.opened(arrival.key, side, asyncio.ensure_future(side.closed))
+        sockets.opened(arrival.key, Seat(side), asyncio.ensure_future(side.closed))
         return side
 
 

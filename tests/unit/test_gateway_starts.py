@@ -203,7 +203,7 @@ async def test_a_kernel_that_is_launched_is_listed_and_one_that_is_to_end_is_not
     task, row = await gateway.launched()
     (model,) = await gateway.lifecycle.kernels("alice")
     assert (model["id"], model["name"], model["execution_state"]) == (row.id, "spark", "starting")
-    assert (model["connections"], model["last_activity"]) == (0, row.started_at.isoformat())
+    assert (model["connections"], model["last_activity"]) == (0, row.started_at.strftime("%Y-%m-%dT%H:%M:%S.%fZ"))
     assert model["remote_kernel"]["memory_mb"] == 1024
     assert model["remote_kernel"]["idle_since"] is None
     assert await gateway.lifecycle.get(row) == model

@@ -4,24 +4,34 @@ import asyncio
 import hashlib
 import logging
 import re
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
 
 from tornado.ioloop import IOLoop
 
 from hub_ext.errors import PublicError
 from hub_ext.web.identity import header_token
 
-from ..handshake import UpstreamSide, check_upgrade, open_channels
+from ..handshake import UpstreamSide, check_upgrade, open_channels, own_answer
+from ..sockets import Seat
 from ..splice import Side, until_closed
+from ..waiting.frames import GOING_AWAY
+from ..waiting.guest import Guest
+from ..waiting.handover import called, deliver, given
+from ..waiting.room import Room
+from ..waiting.tiny_kernel import failure_of
 from .base import GatewayHandler
 
 log = logging.getLogger("hub_gateway")
 
+P = TypeVar("P", bound=asyncio.BaseProtocol)
+
 
 class ChannelsHandler(GatewayHandler):
-    """Everything is checked, and Enterprise Gateway has agreed, before the client's upgrade is answered.
+    """Everything is checked before the client's upgrade is answered, and Enterprise Gateway has agreed.
 
     A refusal is therefore always an HTTP answer: a websocket that is accepted and then closed makes clients
-    reconnect for ever.
+    reconnect for ever. While the kernel is starting, its waiting room answers the client instead.
     """
 
     async def prepare(self) -> None:
@@ -37,41 +47,105 @@ class ChannelsHandler(GatewayHandler):
         session_id = self.get_query_argument("session_id", "")
         if not re.fullmatch(r"[A-Za-z0-9_-]{0,100}", session_id):
             raise PublicError("bad-request", "The session id has characters that no Jupyter client uses.")
-        await self.lifecycle.owned(self.owner, kernel_id)
+        room = await self.lifecycle.waiting_room(self.owner, kernel_id)
         async with self.parts.sockets.turn(self._arrival):
-            side, answer = await open_channels(
-                self.parts.upstream, kernel_id, session_id, self.request.headers, self.parts.connect_timeout
-            )
-            try:
-                client = await self._take_over()
-            except BaseException:
-                side.abort()
-                raise
-            log.info("Kernel socket opened: kernel=%s user=%s request=%s", kernel_id, self.owner, self.request_id)
-            splice(client, side, answer)
-            self.parts.sockets.opened(
-                self._arrival.key, side, asyncio.create_task(self._watch(client, side, kernel_id))
-            )
+            if room is not None and (room.waits or room.failure is not None):
+                await self._enter(room, session_id)
+            else:
+                await self._join(kernel_id, session_id)
 
-    async def _take_over(self) -> Side:
+    async def _join(self, kernel_id: str, session_id: str) -> None:
+        """Connect the client with a kernel that is there."""
+        side, answer = await open_channels(
+            self.parts.upstream, kernel_id, session_id, self.request.headers, self.parts.connect_timeout
+        )
+        try:
+            client = await self._take_over(lambda: Side("to_kernel"))
+        except BaseException:
+            side.abort()
+            raise
+        log.info("Kernel socket opened: kernel=%s user=%s request=%s", kernel_id, self.owner, self.request_id)
+        splice(client, side, answer)
+        watching = asyncio.create_task(self._watch(client, side, kernel_id))
+        self.parts.sockets.opened(self._arrival.key, Seat(side), watching)
+
+    async def _enter(self, room: Room, session_id: str) -> None:
+        """Let the client wait for a kernel that is starting, or tell it why there is none."""
+        key = self._arrival.key
+        new = room.welcome(key, own_answer(self.request.headers))
+        room.enter(key, new)
+        try:
+            guest = await self._take_over(lambda: new)
+        except BaseException:
+            room.leave(key, new)
+            raise
+        log.info("Waits for its kernel: kernel=%s user=%s request=%s", room.kernel.id, self.owner, self.request_id)
+        seat = Seat(guest)
+        self.parts.sockets.opened(key, seat, asyncio.create_task(self._host(room, guest, seat, session_id)))
+
+    async def _host(self, room: Room, guest: Guest, seat: Seat, session_id: str) -> None:
+        """Keep a guest until its kernel is there, or it goes."""
+        key = self._arrival.key
+        over = asyncio.ensure_future(room.over.wait())
+        try:
+            welcome = await self._lasts({guest.closed, over}, self._still_welcome)
+            if welcome and room.failure is not None:
+                await self._lasts({guest.closed}, self._still_welcome)
+            elif welcome and over.done():
+                await self._hand_over(room, guest, seat, session_id)
+        finally:
+            over.cancel()
+            room.leave(key, guest)
+            seat.connection.abort()
+            guest.abort()
+
+    async def _hand_over(self, room: Room, guest: Guest, seat: Seat, session_id: str) -> None:
+        """Connect a guest with its kernel, which has come."""
+        guest.clear()
+        kernel_id, parts = room.kernel.id, self.parts
+        async with parts.sockets.alone(self._arrival.key):
+            try:
+                side = await called(parts.upstream, kernel_id, session_id, parts.connect_timeout)
+            except PublicError as error:
+                guest.fail(failure_of(error, "The kernel has started, but can't be reached."))
+                guest.close(GOING_AWAY)
+                return
+            if guest.gone:
+                side.abort()
+                await side.closed
+            else:
+                client = given(guest, side)
+                seat.connection = side
+        if seat.connection is guest:
+            await deliver(parts.upstream, kernel_id, guest.kept.all(), parts.connect_timeout)
+            return
+        log.info("Kernel socket handed over: kernel=%s user=%s request=%s", kernel_id, self.owner, self.request_id)
+        await self._watch(client, side, kernel_id)
+
+    async def _take_over(self, make: Callable[[], P]) -> P:
         """Take the client's connection away from tornado."""
         if self.client_gone.is_set():
             raise PublicError("bad-request", "The client went away.")
         connection = self.detach().socket  # a plain one: `configure` refuses a Hub with internal_ssl
         IOLoop.current().remove_handler(connection)
         loop = asyncio.get_running_loop()
-        _, client = await loop.connect_accepted_socket(lambda: Side("to_kernel"), connection)
-        return client
+        _, protocol = await loop.connect_accepted_socket(make, connection)
+        return protocol
+
+    async def _lasts(self, ends: set[asyncio.Future[Any]], allowed: Callable[[], Awaitable[bool]]) -> bool:
+        """Wait until one of these ends; False when the right ends before."""
+        while not any(one.done() for one in ends):
+            await asyncio.wait(ends, timeout=self.parts.reauthorize_interval, return_when=asyncio.FIRST_COMPLETED)
+            if not any(one.done() for one in ends) and not await allowed():
+                return False
+        return True
 
     async def _watch(self, client: Side, side: UpstreamSide, kernel_id: str) -> None:
         """Keep the splice until either end closes or its right ends."""
         ended = asyncio.create_task(until_closed(client, side))
         try:
-            while not ended.done():
-                await asyncio.wait({ended}, timeout=self.parts.reauthorize_interval)
-                if not ended.done() and not await self._still_allowed(kernel_id):
-                    log.info("Kernel socket closed, its right has ended: kernel=%s user=%s", kernel_id, self.owner)
-                    return
+            if not await self._lasts({ended}, lambda: self._still_allowed(kernel_id)):
+                log.info("Kernel socket closed, its right has ended: kernel=%s user=%s", kernel_id, self.owner)
         finally:
             ended.cancel()
             await asyncio.gather(ended, return_exceptions=True)
@@ -80,11 +154,16 @@ class ChannelsHandler(GatewayHandler):
         try:
             self.identity = await self.authenticate(use_cache=False)
             self.authorize()
-            await self.lifecycle.owned(self.owner, kernel_id)
+            if kernel_id:
+                await self.lifecycle.owned(self.owner, kernel_id)
         except PublicError as error:
             # An unreachable Hub or database says nothing about the right: the kernel's traffic goes on.
             return error.status >= 500
         return True
+
+    async def _still_welcome(self) -> bool:
+        # A start that has failed is nobody's kernel any more.
+        return await self._still_allowed("")
 
 
 def splice(client: Side, side: UpstreamSide, answer: bytes) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import re
 from typing import Any
 
 from hub_ext.errors import PublicError
@@ -10,9 +11,16 @@ from .base import GatewayHandler
 
 log = logging.getLogger("hub_gateway")
 
+#: Seconds for which a start may still fail as the answer to its request, as it does when Enterprise Gateway is away.
+AT_ONCE = 0.25
+
 
 class KernelsHandler(GatewayHandler):
-    """``GET`` and ``POST …/api/kernels``"""
+    """``GET`` and ``POST …/api/kernels``
+
+    A start that is refused is refused at once. One that is admitted is answered at once, too, with a kernel that is
+    starting: its websocket can be opened and used.
+    """
 
     async def get(self, owner: str) -> None:
         self.write_json(await self.lifecycle.kernels(self.owner))
@@ -25,13 +33,25 @@ class KernelsHandler(GatewayHandler):
             kernelspec, _ = await self.lifecycle.catalogue.definitions(self.person)
         if not isinstance(kernelspec, str) or not isinstance(env, dict):
             raise PublicError("bad-request", "A kernel start is {'name': kernelspec, 'env': {name: value}}.")
-        model = await self._start_while_connected(kernelspec, env)
+        model = await self._start_while_connected(kernelspec, env, self._patience())
         self.set_header("Location", f"{self.request.path}/{model['id']}")
         self.write_json(model, 201)
 
-    async def _start_while_connected(self, kernelspec: str, env: dict[str, Any]) -> dict[str, Any]:
-        """Start a kernel; a client that goes away before it runs would never learn its id, so it is ended then."""
-        starting = asyncio.ensure_future(self.lifecycle.start(self.person, kernelspec, env))
+    def _patience(self) -> float:
+        """Return for how many seconds the client wants to wait until the kernel runs.
+
+        ``Prefer: wait=SECONDS`` (RFC 7240) asks for that; it is for programs that want the failure of a start as the
+        answer to their request.
+        """
+        asked = re.search(r"(?:^|[,;\s])wait=(\d{1,4})(?![\w.])", self.request.headers.get("Prefer", ""))
+        if asked is None:
+            return AT_ONCE
+        self.set_header("Preference-Applied", f"wait={asked.group(1)}")
+        return max(float(asked.group(1)), AT_ONCE)
+
+    async def _start_while_connected(self, kernelspec: str, env: dict[str, Any], patience: float) -> dict[str, Any]:
+        """Start a kernel; a client that goes away before it is answered would never learn its id, so it is ended."""
+        starting = asyncio.ensure_future(self.lifecycle.start(self.person, kernelspec, env, patience=patience))
         gone = asyncio.ensure_future(self.client_gone.wait())
         await asyncio.wait({starting, gone}, return_when=asyncio.FIRST_COMPLETED)
         gone.cancel()
@@ -69,7 +89,7 @@ class KernelHandler(GatewayHandler):
 
 
 class InterruptHandler(GatewayHandler):
-    """``POST …/api/kernels/ID/interrupt``"""
+    """``POST …/api/kernels/ID/interrupt``; of a kernel that is starting this cancels the start."""
 
     async def post(self, owner: str, kernel_id: str) -> None:
         await self.lifecycle.interrupt(await self.lifecycle.owned(self.owner, kernel_id))
@@ -77,10 +97,14 @@ class InterruptHandler(GatewayHandler):
 
 
 class RestartHandler(GatewayHandler):
-    """``POST …/api/kernels/ID/restart``"""
+    """``POST …/api/kernels/ID/restart``; of a kernel that could not start this begins the start anew."""
 
     async def post(self, owner: str, kernel_id: str) -> None:
-        self.write_json(await self.lifecycle.restart(await self.lifecycle.owned(self.owner, kernel_id)))
+        room = self.lifecycle.rooms.of(kernel_id, self.owner)
+        if room is not None and room.failure is not None:
+            self.write_json(await self.lifecycle.begin_anew(self.person, room, AT_ONCE))
+        else:
+            self.write_json(await self.lifecycle.restart(await self.lifecycle.owned(self.owner, kernel_id)))
 
 
 class EndedKernelsHandler(GatewayHandler):

@@ -1,0 +1,86 @@
+"""From the waiting room to the kernel."""
+
+import asyncio
+import base64
+import logging
+import secrets
+
+from tornado.httputil import HTTPHeaders
+
+from hub_ext.errors import PublicError
+
+from ..handshake import UpstreamSide, open_channels
+from ..splice import Side
+from ..upstream import EnterpriseGateway
+from . import frames
+from .guest import Guest
+
+log = logging.getLogger("hub_gateway")
+
+#: Seconds for which a kernel that runs is called until Enterprise Gateway opens its websocket.
+PATIENCE = 30.0
+AGAIN = 1.0
+#: Seconds that Enterprise Gateway has to read what a client has left behind.
+READING = 10.0
+
+
+def own_handshake() -> HTTPHeaders:
+    """Write the headers of our own handshake: no extensions and no subprotocol, as it was agreed with the guest."""
+    key = base64.b64encode(secrets.token_bytes(16)).decode()
+    return HTTPHeaders({"Sec-WebSocket-Key": key, "Sec-WebSocket-Version": "13"})
+
+
+async def called(upstream: EnterpriseGateway, kernel_id: str, session_id: str, timeout: float) -> UpstreamSide:
+    """Open the websocket of a kernel that has just come.
+
+    Raises
+    ------
+    PublicError
+        Enterprise Gateway does not open it.
+    """
+    deadline = asyncio.get_running_loop().time() + PATIENCE
+    while True:
+        try:
+            side, _ = await open_channels(upstream, kernel_id, session_id, own_handshake(), timeout)
+        except PublicError as error:
+            if asyncio.get_running_loop().time() > deadline:
+                raise
+            log.info("The websocket of kernel=%s is not opened yet: %s", kernel_id, error)
+            await asyncio.sleep(AGAIN)
+        else:
+            return side
+
+
+def given(guest: Guest, side: UpstreamSide) -> Side:
+    """Send the kernel what was kept, then join both ends; return the client's.
+
+    Nothing is awaited here, so that no byte comes in between.
+    """
+    slow = guest.slow
+    client, raw = guest.hand_over()
+    client.join(side)
+    side.join(client)
+    if client.transport is not None and side.transport is not None:
+        side.transport.write(raw)
+        client.transport.write(side.early())
+        side.transport.resume_reading()
+        if slow:
+            client.pause_writing()
+    return client
+
+
+async def deliver(upstream: EnterpriseGateway, kernel_id: str, raw: bytes, timeout: float) -> None:
+    """Send the kernel what a client that has gone has left: its cells run, as those of any client that goes away."""
+    try:
+        side = await called(upstream, kernel_id, secrets.token_hex(16), timeout)
+    except PublicError as error:
+        log.warning("What clients left for kernel=%s did not reach it: %s", kernel_id, error)
+        return
+    side.join(Side("to_kernel"))  # nobody listens
+    try:
+        if side.transport is not None:
+            side.transport.write(raw + frames.as_client(frames.close_frame(frames.NORMAL)))
+            side.transport.resume_reading()
+        await asyncio.wait({side.closed}, timeout=READING)
+    finally:
+        side.abort()

@@ -1,0 +1,136 @@
+"""The waiting room of one kernel: who waits in it, where the start is, and how it ended."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any
+
+from hub_ext.database import Kernel
+from hub_ext.errors import PublicError
+
+from ..sockets import Key
+from .guest import Guest, Wish
+from .kept import Kept
+from .line import Ticket
+from .phases import Clock
+from .tiny_kernel import Failure, failure_of
+from .whereabouts import CONNECTING, SUBMITTING, Whereabouts, as_json, html, in_line, sentence
+
+
+class Room:
+    """From the request for a kernel until it is there, or will not come.
+
+    Parameters
+    ----------
+    kernel : Kernel
+        Its reservation.
+    language : str
+        As its kernelspec tells it.
+    wish : callable
+        Told when a client wants the start ended or begun anew.
+    now : callable
+        A clock of seconds that only goes forward.
+    """
+
+    def __init__(self, kernel: Kernel, language: str, wish: Wish, now: Callable[[], float] = time.monotonic) -> None:
+        self.kernel = kernel
+        self.language = language
+        #: Set when the kernel is there or will not come.
+        self.over = asyncio.Event()
+        self.failure: Failure | None = None
+        #: Its place in the line before Enterprise Gateway, while it has one.
+        self.ticket: Ticket | None = None
+        self.guests: dict[Key, Guest] = {}
+        #: What clients that have gone have left for the kernel.
+        self.left: dict[Key, Kept] = {}
+        self._wish = wish
+        self._now = now
+        self._began = now()
+        self._where = Whereabouts()
+        self.clock = Clock(kernel.started_at.timestamp(), self._began)
+
+    @property
+    def where(self) -> Whereabouts:
+        if self.ticket is not None and not self.ticket.called.is_set():
+            return in_line(self.ticket.ahead)
+        return self._where
+
+    @property
+    def waits(self) -> bool:
+        """Whether the kernel may still come."""
+        return not self.over.is_set()
+
+    def told(self) -> dict[str, Any]:
+        """Return where the start is, for programs and pages."""
+        return as_json(self.where, self._now() - self._began)
+
+    # -- guests ----------------------------------------------------------------------------------
+
+    def welcome(self, key: Key, greeting: bytes) -> Guest:
+        """Make the guest for a new connection; a client that comes back finds what it has left."""
+        if key in self.guests:
+            self.leave(key, self.guests[key])
+        return Guest(self.language, self._wish, self.left.pop(key) if key in self.left else Kept(), greeting)
+
+    def enter(self, key: Key, guest: Guest) -> None:
+        """Let a guest in."""
+        self.guests[key] = guest
+        if self.failure is not None:
+            guest.fail(self.failure)
+        else:
+            self._show(guest)
+
+    def leave(self, key: Key, guest: Guest) -> None:
+        """Let a guest out; its cells stay, as a kernel goes on with the cells of a client that has gone."""
+        if self.guests.get(key) is not guest:
+            return
+        del self.guests[key]
+        if self.waits and guest.kept.raw:
+            self.left[key] = guest.kept
+
+    def forget(self) -> None:
+        """Forget what waits for the kernel, which its owner restarts."""
+        self.left.clear()
+        for guest in self.guests.values():
+            guest.forget()
+
+    # -- what happens ----------------------------------------------------------------------------
+
+    def submitting(self) -> None:
+        self._where = SUBMITTING
+
+    def seen(self, where: Whereabouts) -> None:
+        """Note what YARN told; the first word of it lets the next start be submitted."""
+        self._where = where
+        self.clock.seen(where.phase, self._now())
+        if self.ticket is not None:
+            self.ticket.release()
+
+    def tell(self) -> None:
+        """Show every guest where the start is."""
+        for guest in self.guests.values():
+            self._show(guest)
+
+    def keep_open(self) -> None:
+        for guest in self.guests.values():
+            guest.ping()
+
+    def ready(self) -> None:
+        """Say that the kernel is there. Guests are handed over by those who serve them."""
+        self._where = CONNECTING
+        self.clock.seen("connected", self._now())
+        self.over.set()
+
+    def fail(self, error: PublicError) -> None:
+        """Say that the kernel will not come."""
+        if self.over.is_set():
+            return
+        self.failure = failure_of(error)
+        self.left.clear()
+        for guest in list(self.guests.values()):
+            guest.fail(self.failure)
+        self.over.set()
+
+    def _show(self, guest: Guest) -> None:
+        text = sentence(self.where, self._now() - self._began)
+        guest.show(html(text), text)
