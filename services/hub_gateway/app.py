@@ -34,6 +34,7 @@ from .lifecycle import Books, Lifecycle, Settings
 from .limits_api.api import limits_api
 from .limits_api.display_names import DisplayNames
 from .limits_view import LimitsView
+from .loop import run
 from .people_notes import PeopleNotes
 from .registry import Registry
 from .sockets import Sockets
@@ -41,6 +42,8 @@ from .upstream import EnterpriseGateway
 
 #: Seconds for which a gateway that is stopped waits for what it has begun.
 STOP_SECONDS = 5.0
+#: What Enterprise Gateway's process proxy waits at most.
+LONGEST_START = 3600
 #: Seconds between two removals of what is old.
 FORGET_SECONDS = 3600.0
 
@@ -80,7 +83,17 @@ class HubGateway(Service):
     user_domain = Unicode(help="The same as RemoteKernelMixin.user_domain.").tag(config=True)
     launch_timeout = Int(
         300,
-        help="Seconds a kernel may take until its driver reports, waiting for room in the cluster included.",
+        help="""
+        Seconds a kernel may take until its driver reports, waiting for room in the cluster included; at most 3600. The
+        notebook says meanwhile where the start is, and no other timeout on the way is shorter.
+        """,
+    ).tag(config=True)
+    submissions_at_once = Int(
+        5,
+        help="""
+        Kernels that are being submitted to YARN at the same time at most. A submission takes most of a processor for
+        seconds; the others wait in a line in which users take turns, and see how many are ahead of them.
+        """,
     ).tag(config=True)
     allowed_env = List(
         Unicode(),
@@ -167,6 +180,18 @@ class HubGateway(Service):
     def _default_configured_limits(self) -> dict[str, Any]:
         return from_environment()
 
+    @validate("launch_timeout")
+    def _check_launch_timeout(self, proposal: Any) -> int:
+        if not 1 <= proposal["value"] <= LONGEST_START:
+            raise TraitError(f"HubGateway.launch_timeout: from 1 to {LONGEST_START} seconds.")
+        return int(proposal["value"])
+
+    @validate("submissions_at_once")
+    def _check_submissions_at_once(self, proposal: Any) -> int:
+        if proposal["value"] < 1:
+            raise TraitError("HubGateway.submissions_at_once: at least 1, or nothing would ever start.")
+        return int(proposal["value"])
+
     @validate("allowed_env")
     def _check_allowed_env(self, proposal: Any) -> list[str]:
         names = list(proposal["value"])
@@ -202,6 +227,7 @@ class HubGateway(Service):
                 frozenset(self.allowed_env),
                 self.spark_overhead_factor,
                 self.spark_minimum_overhead_mb,
+                self.submissions_at_once,
             ),
         )
         self.sockets = Sockets()
@@ -260,6 +286,7 @@ class HubGateway(Service):
         await self._keep_configured_limits()
         self._tasks = (
             asyncio.create_task(self.leases.run()),
+            asyncio.create_task(self.lifecycle.rooms.run()),
             asyncio.create_task(Caretaker(self.chores()).run()),
         )
 
@@ -286,6 +313,9 @@ class HubGateway(Service):
             Chore("forget refusals", self.refusals.forget, every(FORGET_SECONDS)),
             Chore("people", self.notes.sync, self.notes.pause),
         ]
+
+    def run(self) -> None:
+        run(self.serve())
 
     async def stopping(self) -> None:
         await self.lifecycle.close(STOP_SECONDS)
