@@ -1,8 +1,5 @@
 import asyncio
 import json
-import os
-import subprocess
-import sys
 
 import pytest
 
@@ -40,22 +37,6 @@ def limits_on_sqlite(sqlite_url, tmp_path, monkeypatch, capsys):
     return in_this_process(sqlite_url, tmp_path, monkeypatch, capsys)
 
 
-def process(*arguments, **environment):
-    kept = {name: value for name, value in os.environ.items() if name not in NO_ADDRESS}
-    command = [sys.executable, "-m", "hub_ext.cli", *arguments]
-    return subprocess.run(command, env={**kept, **environment}, capture_output=True, text=True, check=False)
-
-
-def test_the_command_works_as_a_process_of_its_own(database_url):
-    address = {"HUB_EXT_DATABASE_URL": database_url}
-    done = process("limits", "set", "user:alice", "memory_mb=64G", "idle_timeout=2h", "--reason", "thesis", **address)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert "user alice: memory_mb inherit → 64 GB" in done.stdout
-    shown = process("limits", "show", "alice", **address)
-    assert "memory_mb             64 GB      user\n" in shown.stdout
-    assert "idle_timeout          2 h        user\n" in shown.stdout
-
-
 def test_a_database_is_given_to_another_cluster(database_url, capsys):
     async def claimed(cluster):
         database = Database(database_url)
@@ -72,13 +53,6 @@ def test_a_database_is_given_to_another_cluster(database_url, capsys):
         assert main(["db", "forget-cluster", "--url", database_url]) == 0
         assert capsys.readouterr().out == said
     asyncio.run(claimed("south"))
-
-
-def test_without_an_address_the_command_says_how_to_give_one():
-    for command in (["db", "upgrade"], ["limits", "show"]):
-        done = process(*command)
-        assert (done.returncode, done.stdout) == (2, "")
-        assert "--url or HUB_EXT_DATABASE_URL" in done.stderr
 
 
 def test_a_database_without_tables_is_refused_and_can_be_brought_up_to_date(empty_database_url, capsys):
