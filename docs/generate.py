@@ -5,6 +5,7 @@ import sys
 import textwrap
 from pathlib import Path
 
+import metrics
 from traitlets import TraitType
 from traitlets.config import Configurable
 
@@ -33,6 +34,7 @@ def pages() -> dict[str, str]:
         "limits.md": _limits(),
         "errors.md": _errors(),
         "limits-api.md": _limits_api(),
+        "metrics.md": f"{NOTICE}\n{metrics.page()}",
         "configure.md": f"{NOTICE}\n# hub_ext.configure\n\n```\n{inspect.getdoc(configure)}\n```\n",
     }
 

@@ -18,7 +18,11 @@ from .repairs import REPAIRS
 
 log = logging.getLogger("hub_gateway")
 
-LAST_SUCCESS = Gauge("hub_gateway_chore_last_success_timestamp_seconds", "When a chore was done last", ["chore"])
+LAST_SUCCESS = Gauge(
+    "hub_gateway_chore_last_success_timestamp_seconds",
+    "When a chore was done last; before the first time, when the gateway started",
+    ["chore"],
+)
 FAILURES = Counter("hub_gateway_chore_failures_total", "Rounds of a chore that failed", ["chore"])
 KEEP_ENDED_DAYS = 30.0
 PAUSE_AFTER_FAILURE = 5.0
@@ -56,6 +60,7 @@ class Caretaker:
         await asyncio.gather(*(self._repeat(chore) for chore in self._chores))
 
     async def _repeat(self, chore: Chore) -> None:
+        LAST_SUCCESS.labels(chore=chore.name).set_to_current_time()
         while True:
             await _guarded(chore.name, chore.task)
             pause = await _guarded(chore.name, chore.pause)
