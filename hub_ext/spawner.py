@@ -57,9 +57,9 @@ class RemoteKernelMixin(Configurable):
     gateway_timeout = Float(
         600.0,
         help="""
-        Seconds that the notebook server waits for the gateway to answer a kernel start and to connect to a
-        kernel. A start that waits for room in the cluster takes this long at most before the notebook gives up;
-        with the 40 seconds that Jupyter Server has by default, what was typed meanwhile is lost.
+        Seconds that the notebook server waits for an answer of the gateway. Starts are answered at once and wait for
+        room in the cluster without a request that could time out; a restart is answered when the kernel is there
+        again, so this should be longer than ``HubGateway.launch_timeout``.
         """,
     ).tag(config=True)
 

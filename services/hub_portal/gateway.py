@@ -154,6 +154,7 @@ def read_kernels(body: Any) -> tuple[RunningKernel, ...]:
 
 def _read_kernel(model: dict[str, Any]) -> RunningKernel:
     ours = model.get("remote_kernel") or {}
+    start = ours.get("start") or {}
     return RunningKernel(
         id=str(model.get("id", "")),
         kernelspec=str(ours.get("kernelspec") or model.get("name", "")),
@@ -162,6 +163,8 @@ def _read_kernel(model: dict[str, Any]) -> RunningKernel:
         connections=int(model.get("connections") or 0),
         started_at=_moment(ours.get("started_at")),
         last_activity=_moment(model.get("last_activity")),
+        start=str(start.get("text") or ""),
+        start_waits=start.get("phase") in ("requested", "accepted"),
         memory_mb=_whole(ours.get("memory_mb")),
         cores=_whole(ours.get("cores")),
         stop_at=_moment(ours.get("stop_at")),

@@ -42,6 +42,9 @@ class RunningKernel:
     connections: int = 0
     started_at: datetime | None = None
     last_activity: datetime | None = None
+    #: Where its start is, in words; empty when it is over. `start_waits` says that it waits for its turn or for room.
+    start: str = ""
+    start_waits: bool = False
     #: What it holds of its owner's limits, as YARN counts it.
     memory_mb: int = 0
     cores: int = 0

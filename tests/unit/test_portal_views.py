@@ -222,6 +222,16 @@ def test_a_restarted_kernel_shows_its_newest_application():
             ("starting", "waiting", "YARN has given the driver its container"),
         ),
         ({"state": "busy"}, {"state": "ACCEPTED", "containers": 1}, ("busy", "working", "")),
+        (
+            {"state": "starting", "start": "accepted in queue a, 2 ahead of you", "start_waits": True},
+            {"state": "ACCEPTED", "containers": 0},
+            ("waiting", "waiting", "accepted in queue a, 2 ahead of you"),
+        ),
+        (
+            {"state": "starting", "start": "driver starting on node n17"},
+            None,
+            ("starting", "waiting", "driver starting on node n17"),
+        ),
         ({"state": "new-word"}, {}, ("new-word", "waiting", "")),
     ],
 )

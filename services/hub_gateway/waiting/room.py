@@ -51,7 +51,7 @@ class Room:
 
     @property
     def where(self) -> Whereabouts:
-        if self.ticket is not None and not self.ticket.called.is_set():
+        if self.ticket is not None and self._where.phase == "requested":
             return in_line(self.ticket.ahead)
         return self._where
 

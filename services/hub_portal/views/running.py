@@ -164,6 +164,9 @@ def state_words(kernel: RunningKernel, application: Application | None, known: b
         Whether YARN could be asked at all.
     """
     words, level = STATES.get(kernel.state, (kernel.state or "not known", "waiting"))
+    if kernel.start:
+        # The notebook that waits for it says the same.
+        return "waiting" if kernel.start_waits else words, "waiting", kernel.start
     if not known:
         return words, level, ""
     if application is None:
