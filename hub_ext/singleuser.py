@@ -14,6 +14,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from .singleuser_kernels import mend_kernels
+
 REPLACEMENT = "[secret]"
 #: A shorter value could be an ordinary word.
 SHORTEST_SECRET = 12
@@ -112,3 +114,4 @@ def _load_jupyter_server_extension(server: Any) -> None:
     for handler in server.log.handlers:  # what other loggers pass on
         handler.addFilter(secrets)
     mend_refusals(server)
+    mend_kernels(server)

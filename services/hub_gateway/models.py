@@ -20,6 +20,7 @@ def described(
         "remote_kernel": {
             "owner": kernel.owner,
             "cluster_user": kernel.cluster_user,
+            "server": kernel.server,
             "kernelspec": kernel.kernelspec,
             "started_at": kernel.started_at.isoformat(),
             "start": start,
