@@ -5,7 +5,7 @@ BIN = .tools/hub/bin
 TESTS = PATH="$(CURDIR)/node_modules/.bin:$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest
 TEMPLATES = hub_ext/templates services/hub_portal/templates
 
-.PHONY: help demo test test-unit test-integration test-browser lint format docs bench lock clean distclean
+.PHONY: help demo test test-unit test-integration test-browser soak what-survives lint format docs bench lock clean distclean
 
 help: ## List these commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 26
@@ -26,6 +26,12 @@ test-integration: prepare-test ## The tests on the real parts
 
 test-browser: prepare-test ## The tests in a real browser
 	@$(TESTS) tests/browser
+
+soak: prepare-test ## Ten people at random for SOAK_SECONDS (3600), the same for the same SOAK_SEED: does anything grow?
+	@SOAK_SECONDS="$${SOAK_SECONDS:-3600}" $(TESTS) -s tests/soak
+
+what-survives: prepare-test ## Kill each process and write the measured table in docs/what-survives.md
+	@WRITE_WHAT_SURVIVES=1 $(TESTS) -s tests/integration/test_killed.py
 
 lint: prepare-test lint-only ## Check style, types, imports between packages, templates and scripts
 
