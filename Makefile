@@ -19,7 +19,7 @@ test: prepare-test lint-only ## Set up, check and run all tests
 
 test-unit: ## The fast tests alone (< 60 s)
 	@$(PREPARE) --for unit
-	@$(TESTS) tests/unit
+	@$(TESTS) -p no:schemathesis tests/unit
 
 test-integration: prepare-test ## The tests on the real parts
 	@$(TESTS) tests/integration
