@@ -1,4 +1,4 @@
-"""Measure everything on both databases and write RESULTS.md."""
+"""Measure everything and write RESULTS.md."""
 
 import asyncio
 import os
@@ -14,7 +14,7 @@ import sqlalchemy
 
 from tests import postgres
 
-from . import admission, table, world
+from . import admission, table, traffic, world
 from .timing import Times
 
 RESULTS = Path(__file__).parent / "RESULTS.md"
@@ -75,7 +75,7 @@ def _yes(kept: bool) -> str:
     return "yes" if kept else "**no**"
 
 
-def report(admitted: list[str], tables: list[str], load: tuple[float, float, float]) -> str:
+def report(admitted: list[str], tables: list[str], passed: list[str], load: tuple[float, float, float]) -> str:
     """Write the page."""
     lines = [
         "# Measured",
@@ -108,6 +108,7 @@ def report(admitted: list[str], tables: list[str], load: tuple[float, float, flo
         "|---|---|---|---|---|---|",
         *tables,
         "",
+        *passed,
     ]
     return "\n".join(lines)
 
@@ -122,7 +123,8 @@ def main() -> None:
     with databases() as urls:
         admitted = admission_rows(urls)
         tables = table_rows(urls)
-    RESULTS.write_text(report(admitted, tables, load))
+    passed = traffic.report()
+    RESULTS.write_text(report(admitted, tables, passed, load))
     print(f"Written to {RESULTS.relative_to(Path.cwd())}.")
 
 

@@ -140,10 +140,10 @@ def report(rounds: int = ROUNDS, seconds: float = SECONDS) -> list[str]:
         f"Medians of {rounds} turns of {seconds:g} s, interleaved; client, proxy and upstream are processes of their "
         f"own on the same machine. {nginx}. The upstream stands in for Enterprise Gateway and for the Hub that the "
         "gateway asks; all else of the gateway is real. Processor time is the proxy's. Goals: at least "
-        f"{MESSAGES_GOAL:.1f} × nginx as shipped in messages/s, {MEGABYTES_GOAL:.1f} × in MB/s; the ratio is the "
-        "median of the rounds' own.",
+        f"{MESSAGES_GOAL:.1f} times nginx as shipped in messages/s, {MEGABYTES_GOAL:.1f} times in MB/s; the ratio "
+        "is the median of the rounds' own.",
         "",
-        "| what passes | through | median | lowest to highest | × nginx | µs each message | goal kept |",
+        "| what passes | through | median | lowest to highest | of nginx | µs each message | goal kept |",
         "|---|---|---|---|---|---|---|",
         *rows(found),
         "",

@@ -11,7 +11,7 @@ READ_BYTES = 256 * 1024
 PATIENCE_S = 30
 
 
-class Refused(Exception):
+class HandshakeError(Exception):
     """The handshake was answered with something else than 101."""
 
 
@@ -27,11 +27,11 @@ def connect(port, path, token):
     while HEAD_END not in head:
         byte = sock.recv(1)
         if not byte:
-            raise Refused("closed")
+            raise HandshakeError("closed")
         head += byte
     if not head.startswith(b"HTTP/1.1 101"):
         sock.close()
-        raise Refused(head.decode("latin-1").splitlines()[0])
+        raise HandshakeError(head.decode("latin-1").splitlines()[0])
     return sock
 
 
