@@ -1,7 +1,7 @@
 """Calls to other services: counted when they bring no answer, and the smallest one there is."""
 
 from prometheus_client import Counter
-from tornado.httpclient import AsyncHTTPClient, HTTPRequest
+from tornado.httpclient import AsyncHTTPClient, HTTPClientError, HTTPRequest
 
 CALL_FAILURES = Counter(
     "hub_ext_call_failures_total", "Calls to another service that brought no answer, by whom was called", ["to"]
@@ -13,9 +13,9 @@ async def answers(http: AsyncHTTPClient, url: str, timeout: float, ca_certs: str
 
     Raises
     ------
-    RuntimeError
+    HTTPClientError
         It answers that it can't work.
-    OSError, HTTPClientError
+    OSError
         It does not answer.
     """
     request = HTTPRequest(
@@ -23,5 +23,5 @@ async def answers(http: AsyncHTTPClient, url: str, timeout: float, ca_certs: str
     )
     response = await http.fetch(request, raise_error=False)
     if response.code >= 500:
-        raise RuntimeError(f"status {response.code}")
+        raise HTTPClientError(response.code)
     return "answers"

@@ -136,7 +136,7 @@ class KernelApplicationsHandler(APIHandler):
                 failures.append(str(error))
         ENDED.inc(len(found) - len(failures))
         names = ",".join(one.id for one in found) or "-"
-        log.info("Kernel ended in YARN: application=%s failed=%d", names, len(failures))
+        log.info("Told YARN to end what runs of the kernel: application=%s failed=%d", names, len(failures))
         if failures:
             raise not_ended(failures)
         self.write_json(Applications(as_of=asked_at, stale=False, applications=tuple(found)).model_dump_json())

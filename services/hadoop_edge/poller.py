@@ -11,6 +11,7 @@ from prometheus_client import Counter, Gauge, Histogram
 
 from hub_ext.cluster import Application, ClusterState, Node
 from hub_ext.sizes import Calculator
+from hub_ext.web.health import Failing
 
 from . import gauges, shapes
 from .resource_manager import API, UNFINISHED, ResourceManager, ResourceManagerError
@@ -145,14 +146,14 @@ class Poller:
     async def probe(self) -> str:
         """Say in a health check that polling goes on."""
         if self._task is None or self._task.done():
-            raise RuntimeError("polling has ended")
+            raise Failing("polling has ended")
         return "polls"
 
     async def probe_resource_manager(self) -> str:
         """Say in a health check whether the last poll worked."""
         state = (await self.current()).state
         if state.stale:
-            raise RuntimeError(state.error or "not asked yet")
+            raise Failing("the last poll failed" if state.as_of else "has not answered yet")
         return f"as of {state.as_of:%H:%M:%S} UTC"
 
     async def _run(self) -> None:

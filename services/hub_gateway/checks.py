@@ -12,7 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from hub_ext.database import Database
 from hub_ext.edge import EdgeClient
-from hub_ext.web.health import Check
+from hub_ext.web.health import Check, Failing
 
 from .hub import probe_hub
 from .upstream import EnterpriseGateway
@@ -80,7 +80,7 @@ def health_checks(
     async def caretaker() -> str:
         ended = sum(task.done() for task in tasks())
         if ended:
-            raise RuntimeError(f"{ended} of its tasks have ended")
+            raise Failing(f"{ended} of its tasks have ended")
         return "works"
 
     return [

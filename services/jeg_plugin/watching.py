@@ -25,6 +25,10 @@ TIMEOUT = 3.0
 METRICS_TOKEN = "HUB_EXT_METRICS_TOKEN"  # noqa: S105 (the variable's name)
 
 
+class Failing(RuntimeError):  # noqa: N818 (what a check is)
+    """A check fails, with words that everybody may read."""
+
+
 @dataclass(frozen=True)
 class Check:
     """One thing that has to work: `probe` returns a sentence for everybody, or raises."""
@@ -62,7 +66,7 @@ class Health:
         except Exception as error:
             # The text may hold an internal address, which is for the log.
             self._log.warning("Health check %s failed: %s", check.name, error)
-            message, ok = type(error).__name__, False
+            message, ok = str(error) if isinstance(error, Failing) else type(error).__name__, False
         HEALTH_CHECK.labels(check=check.name).set(ok)
         seconds = round(time.monotonic() - began, 3)
         return {"name": check.name, "ok": ok, "hard": check.hard, "seconds": seconds, "message": message}
@@ -78,7 +82,7 @@ def checks(
 
     async def reports() -> str:
         if not reports_served():
-            raise RuntimeError("the response port is not served")
+            raise Failing("the port for reports is not served")
         return "are taken"
 
     async def yarn() -> str:
@@ -87,7 +91,7 @@ def checks(
 
     async def spark() -> str:
         if not await in_thread(_has_spark, environ.get("SPARK_HOME", "")):
-            raise RuntimeError("SPARK_HOME is not a Spark")
+            raise Failing("SPARK_HOME is not a Spark")
         return "is there"
 
     return [

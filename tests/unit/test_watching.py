@@ -10,7 +10,7 @@ from tornado.testing import bind_unused_port
 
 from hub_ext.errors import PublicError
 from hub_ext.web import metrics
-from hub_ext.web.health import Check, Health
+from hub_ext.web.health import Check, Failing, Health
 from hub_ext.web.service import Service
 
 
@@ -46,6 +46,7 @@ async def test_hard_checks_decide(checks, ok):
         (PublicError("edge-unreachable", "It is at http://10.0.0.5."), "edge-unreachable"),
         (OSError("postgresql://user:secret@10.0.0.5/hub"), "OSError"),
         (RuntimeError("at 10.0.0.5"), "RuntimeError"),
+        (Failing("its tasks have ended"), "its tasks have ended"),
     ],
 )
 async def test_a_failure_tells_no_address_and_no_secret_and_logs_none_either(error, message, caplog):
