@@ -7,7 +7,7 @@ import os
 import re
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 import requests
@@ -166,20 +166,21 @@ def table(measured):
     """Return rows as a table in Markdown, in the document's order."""
     order = {name: number for number, name in enumerate(KILLED)}
     rows = sorted(measured, key=lambda row: (order[row.process], row.how != KILL))
-    cells = [[r.process, r.how, r.back, r.notebooks, r.start, r.seen] for r in rows]
-    lines = [COLUMNS, ["---"] * len(COLUMNS), *cells]
+    lines = [COLUMNS, ["---"] * len(COLUMNS), *(astuple(row) for row in rows)]
     return "\n".join(f"| {' | '.join(cell.replace('|', '/') for cell in line)} |" for line in lines)
 
 
 def write_table(measured):
-    """Put measured rows into the document in place of all that are there, if that is wanted."""
+    """Put measured rows into the document, if that is wanted; those that were not measured now stay."""
     if not os.environ.get(WRITE):
         return
-    before, rest = DOCUMENT.read_text().split(BEGIN)
-    DOCUMENT.write_text(f"{before}{BEGIN}\n\n{table(measured)}\n\n{END}{rest.split(END)[1]}")
+    text = DOCUMENT.read_text()
+    rows = {(row.process, row.how): row for row in [*rows_of_table(text), *measured]}
+    before, rest = text.split(BEGIN)
+    DOCUMENT.write_text(f"{before}{BEGIN}\n\n{table(rows.values())}\n\n{END}{rest.split(END)[1]}")
 
 
 def rows_of_table(text):
-    """Return process and how of each row of the document's table."""
-    table = text.split(BEGIN)[1].split(END)[0]
-    return [tuple(cell.strip() for cell in line.split("|")[1:3]) for line in table.strip().splitlines()[2:]]
+    """Return the rows of the document's table."""
+    lines = text.split(BEGIN)[1].split(END)[0].strip().splitlines()[2:]
+    return [Row(*(cell.strip() for cell in line.strip("| ").split(" | "))) for line in lines]

@@ -1,0 +1,59 @@
+"""A notebook and a page that are open while what is behind them is killed."""
+
+import pytest
+from playwright.sync_api import Error, expect
+
+from tests.browser.test_main_job import SECONDS, lab  # noqa: F401 (a fixture)
+from tests.integration.test_killed import WORDS
+from tests.processes import server_process, service_process
+from tests.support import end_kernels, wait_for
+
+OUTPUT = ".jp-Cell-outputArea"
+
+
+@pytest.fixture
+def notebook(platform, lab):  # noqa: F811 (a fixture)
+    """A notebook whose kernel holds something."""
+    end_kernels(platform.person("alice"))
+    lab.open_notebook("Python in YARN")
+    kept = lab.type_cell("kept = 'still here'; print('kept')")
+    expect(kept.locator(OUTPUT)).to_have_text("kept", timeout=60 * SECONDS)
+    yield lab
+    end_kernels(platform.person("alice"))
+
+
+def answers(lab):  # noqa: F811 (a fixture)
+    """Run a cell, as somebody does who tries again, and say whether it was answered."""
+    cell = lab.type_cell("print(kept)")
+    try:
+        expect(cell.locator(OUTPUT)).to_have_text("still here", timeout=5 * SECONDS)
+    except AssertionError:
+        return False
+    return True
+
+
+def test_an_open_notebook_and_an_open_page_come_back_by_themselves(platform, notebook):
+    page = notebook.page.context.new_page()
+    page.goto(f"{platform.url}/services/portal/my-kernels")
+    row = page.locator('[id^="stop-"]')
+    expect(row).to_have_count(1, timeout=30 * SECONDS)
+    for name in ("gateway", "Enterprise Gateway", "portal"):
+        service_process(platform, WORDS[name]).kill()
+        wait_for(lambda: answers(notebook), 120, what=f"an answer after the death of the {name}")
+        expect(row).to_have_count(1, timeout=60 * SECONDS)
+    page.close()
+
+
+def test_a_notebook_server_that_is_started_again_goes_on_with_its_notebooks_kernel(platform, notebook):
+    process = server_process(platform, "alice")
+    process.kill()
+    wait_for(lambda: not process.is_running(), 20, what="the end of the notebook server")
+    platform.person("alice").start_server()
+
+    def goes_on():
+        try:
+            return answers(notebook)
+        except Error:
+            return False
+
+    wait_for(goes_on, 120, what="an answer in the notebook that was open all the time")
