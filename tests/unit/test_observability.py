@@ -26,8 +26,9 @@ TOKEN = re.compile(
 FUNCTIONS = {"sum", "max", "min", "count", "rate", "increase", "histogram_quantile", "time", "vector"}
 GROUPING = {"by", "on", "ignoring", "without"}
 WORDS = {"and", "or", "unless"}
-#: What Prometheus itself adds.
+#: What Prometheus itself adds: labels, and a series for each process that it reads from.
 TARGET_LABELS = {"instance", "job"}
+OF_PROMETHEUS = ("up",)
 
 
 def expressions():
@@ -96,8 +97,8 @@ def test_every_expression_uses_metrics_and_labels_that_exist(by_series, where, e
     series, grouped = read(expression)
     labels = set()
     for name, matchers in series:
-        assert name in by_series or name in metrics.STANDARD, f"{where}: there is no {name}"
-        own = set(by_series[name].labels) if name in by_series else set()
+        assert name in by_series or name in (*metrics.STANDARD, *OF_PROMETHEUS), f"{where}: there is no {name}"
+        own = set(by_series[name].labels) if name in by_series else TARGET_LABELS
         labels |= own | ({"le"} if name.endswith("_bucket") else set())
         assert set(matchers) <= own, f"{where}: {name} has no label {set(matchers) - own}"
     assert grouped <= labels | TARGET_LABELS, f"{where}: no label {grouped - labels}"
@@ -141,7 +142,7 @@ def test_every_value_that_an_expression_names_exists():
     for where, expression in expressions():
         for name, matchers in read(expression)[0]:
             for label, (_, value) in matchers.items():
-                if label == "status":
+                if label in ("status", "job"):
                     continue
                 exist = set(PHASES) if label == "phase" else strings_in(*VALUES[label])
                 assert set(value.split("|")) <= exist, f"{where}: {name} has no {label} {value}"
