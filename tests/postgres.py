@@ -15,6 +15,7 @@ from pathlib import Path
 
 import asyncpg
 import psutil
+from sqlalchemy import delete
 
 from hub_ext.database import Base
 
@@ -107,10 +108,14 @@ class Postgres:
         self.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
     def empty(self, name):
-        """End everybody's work in a database and remove all rows: ten times faster than making another one."""
-        self.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1", arguments=(name,))
-        tables = ", ".join(f'"{table}"' for table in Base.metadata.tables)
-        self.execute(f"TRUNCATE {tables} RESTART IDENTITY", name)
+        """End everybody else's work in a database and remove all rows: ten times faster than truncating its tables."""
+        end = (
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        rows = [str(delete(table)) for table in Base.metadata.tables.values()]
+        numbers = "SELECT setval(oid, 1, false) FROM pg_class WHERE relkind = 'S'"
+        self.execute("; ".join([end, *rows, numbers]), name)
 
     def url(self, name):
         return f"postgresql://tests@127.0.0.1:{self.port}/{name}"
