@@ -305,16 +305,53 @@ def test_a_full_queue_makes_a_kernel_wait_and_the_page_says_so(platform, alice):
         spec.remove()
 
 
-def set_fence(platform, user, most):
-    """Change YARN's own limit of a user's applications, as the guide for administrators of limits has it."""
-    entry = {"key": f"yarn.scheduler.capacity.user.{user}.max-parallel-apps", "value": str(most)}
+def configure_scheduler(platform, **values):
+    """Change YARN's scheduler while it runs, as a Hadoop administrator does; names are below the scheduler's own."""
+    entries = [{"key": f"yarn.scheduler.capacity.{name}", "value": value} for name, value in values.items()]
     answer = requests.put(
         f"http://127.0.0.1:{platform.ports.rm_web}/ws/v1/cluster/scheduler-conf",
         params={"user.name": "root"},
-        json={"global-updates": {"entry": [entry]}},
+        json={"global-updates": {"entry": entries}},
         timeout=30,
     )
     assert answer.ok, answer.text
+
+
+@contextmanager
+def closed_queue(platform):
+    """Let nobody but bob submit to the queue of the notebooks. Who may use a queue may use those below it."""
+    closed = {"root.acl_submit_applications": " ", "root.notebooks.acl_submit_applications": "bob"}
+    configure_scheduler(platform, **closed)
+    try:
+        yield
+    finally:
+        configure_scheduler(platform, **dict.fromkeys(closed, "*"))
+
+
+def test_a_queue_that_yarn_does_not_let_a_person_into_is_told_from_one_that_our_limits_close(platform, alice):
+    """YARN alone knows its lists of who may submit: nothing of the start stays behind but the reason."""
+    before = set(platform.registered())
+
+    def reasons():
+        return [reason for key, (_, reason) in platform.registered().items() if key not in before and reason]
+
+    with limited(platform, **NO_LIMITS), closed_queue(platform):
+        ask_gateway(alice, "python_yarn")
+        ask_notebook_server(alice, "python_yarn", "sessions")
+        wait_for(lambda: len(reasons()) == 2, 120, what="the end of both starts")
+        bobs = platform.person("bob").start("python_yarn")
+        bobs.wait_idle()
+        bobs.delete()
+    assert all("alice may not use the queue notebooks" in reason for reason in reasons()[:2]), reasons()
+    assert not platform.running_applications()
+    page = alice.session.get(f"{platform.url}/services/portal/my-kernels", timeout=60).text
+    assert "alice may not use the queue notebooks" in page
+    alice.start("python_yarn").delete()
+
+
+def set_fence(platform, user, most):
+    """Change YARN's own limit of a user's applications, as the guide for administrators of limits has it."""
+    configure_scheduler(platform, **{f"user.{user}.max-parallel-apps": str(most)})
 
 
 def test_yarns_own_fence_makes_a_kernel_wait_as_quietly_as_a_full_queue(platform, alice):
