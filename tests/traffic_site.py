@@ -12,9 +12,9 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 import psutil
-import requests
 
 from hub_ext.database import Database, Kernel, upgrade
+from tests.gateways import metric
 from tests.traffic_client import connect
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -75,13 +75,14 @@ class Gateway:
         """Open a websocket that does what the session id says, see `traffic_upstream`."""
         return connect(self.port, self.path(session_id), TOKEN)
 
-    def metrics(self):
-        return requests.get(f"{self.url}metrics", timeout=30).text
+    def metric(self, name, **labels):
+        """Return the value of a metric."""
+        return metric(self.url.rstrip("/"), name, **labels)
 
 
 @contextmanager
-def gateway(folder, upstream_port, *options):
-    """Start a gateway; `folder` keeps its database and log."""
+def gateway(folder, upstream_port, *options, open_files=None):
+    """Start a gateway; `folder` keeps its database and log; `open_files` is the limit that it finds."""
     url, kernel_id, port = f"sqlite:///{folder}/gateway.sqlite", str(uuid.uuid4()), free_port()
     upgrade(url)
     asyncio.run(_add_kernel(url, kernel_id))
@@ -103,16 +104,30 @@ def gateway(folder, upstream_port, *options):
     command = [
         *(sys.executable, "-m", "hub_gateway", f"--HubGateway.enterprise_gateway_url={there}"),
         # No edge answers here: the caretaker would only write that down.
-        *("--HubGateway.edge_url=http://127.0.0.1:9", "--HubGateway.caretaker_interval=3600", *options),
+        *("--HubGateway.edge_url=http://127.0.0.1:9", "--HubGateway.caretaker_interval=3600"),
+        *("--HubGateway.authenticate_metrics=False", *options),
     ]
     log = Path(folder) / "gateway.log"
     with log.open("w") as file:
-        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=file, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(
+            [*_limited(open_files), *command], cwd=ROOT, env=environment, stdout=file, stderr=subprocess.STDOUT
+        )
     try:
         wait_until_open(port, process, log)
         yield Gateway(process, port, kernel_id)
     finally:
         end(process)
+
+
+def _limited(open_files):
+    """Return what to put before a command so that it may open that many files; it may ask for more."""
+    if open_files is None:
+        return []
+    script = (
+        "import os, resource as r, sys; number = int(sys.argv[1]);"
+        "r.setrlimit(r.RLIMIT_NOFILE, (number, r.getrlimit(r.RLIMIT_NOFILE)[1])); os.execv(sys.argv[2], sys.argv[2:])"
+    )
+    return [sys.executable, "-c", script, str(open_files)]
 
 
 async def _add_kernel(url, kernel_id):

@@ -9,12 +9,20 @@ from contextlib import closing
 import pytest
 import websocket
 
+from tests import traffic_site
 from tests.processes import MB, PeakMemory, service_process
+from tests.support import wait_for
+from tests.traffic_client import measure
+from tests.traffic_frames import client_frame, server_frame
 
 #: Enterprise Gateway takes messages up to 10 MiB.
 QUESTION, QUESTIONS, AT_ONCE = 8 * MB, 64, 8
 ANSWER, ANSWERS = 64 * MB, 8
 GROWTH = 40 * MB
+#: Before stand-ins, which are faster than anything real.
+SOCKETS, SOCKET_KIB = 500, 64
+SLOW = 20
+FRAMES = 1024
 
 
 @pytest.fixture(scope="module")
@@ -104,3 +112,108 @@ def test_a_gigabyte_passes_through_one_socket_at_flat_memory(platform, alice, ke
     assert channels.received >= 512 * MB
     assert memory.samples > 20
     assert memory.growth < GROWTH
+
+
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory):
+    """A gateway of its own: the real process with a database, before stand-ins for the Hub and Enterprise Gateway.
+
+    It finds fewer open files allowed than it needs.
+    """
+    folder = tmp_path_factory.mktemp("traffic")
+    with (
+        traffic_site.upstream() as upstream,
+        traffic_site.gateway(folder, upstream, open_files=SOCKETS) as started,
+    ):
+        yield started
+
+
+def sockets(gateway, count, session_id):
+    return [gateway.connect(f"{session_id}_{number}") for number in range(count)]
+
+
+def close(gateway, socks):
+    for sock in socks:
+        sock.close()
+    wait_for(lambda: gateway.metric("hub_gateway_kernel_sockets") == 0, every=0.1, what="an end of all sockets")
+
+
+def passed(gateway):
+    return gateway.metric("hub_gateway_kernel_bytes_total", direction="from_kernel")
+
+
+def ask(sock, size):
+    """Send a message and wait for the whole answer."""
+    sock.sendall(client_frame(size))
+    return read(sock, len(server_frame(size)))
+
+
+def read(sock, count):
+    parts, left = [], count
+    while left:
+        parts.append(sock.recv(min(left, MB)))
+        assert parts[-1], "closed"
+        left -= len(parts[-1])
+    return b"".join(parts)
+
+
+def test_five_hundred_sockets_are_open_at_little_memory_and_all_answer(gateway):
+    before = gateway.process.memory_info().rss
+    socks = sockets(gateway, SOCKETS, "echo_600")
+    for _ in range(3):
+        assert all(ask(sock, 600) == server_frame(600) for sock in socks)
+    each = (gateway.process.memory_info().rss - before) / SOCKETS / 1024
+    print(f"{each:.1f} KiB a socket")
+    assert gateway.metric("hub_gateway_kernel_sockets") == SOCKETS
+    assert each < SOCKET_KIB
+    close(gateway, socks)
+
+
+def test_a_slow_reader_stalls_only_itself(gateway):
+    """Kernels that write for ever to clients that do not read: they stop, and everyone else is served."""
+    slow, quick = sockets(gateway, SLOW, f"flood_{MB}_0"), sockets(gateway, 5, "echo_600")
+    with PeakMemory(gateway.process) as memory:
+        for sock in slow:
+            sock.sendall(client_frame(10))
+        seen = []
+
+        def stopped():
+            seen.append(passed(gateway))
+            return seen[-1] > SLOW * MB and seen[-3:] == [seen[-1]] * 3
+
+        wait_for(stopped, every=0.2, what="an end of the flood")
+        began = time.monotonic()
+        for _ in range(200):
+            for sock in quick:
+                assert ask(sock, 600) == server_frame(600)
+        seconds = time.monotonic() - began
+    print(f"1000 answers in {seconds:.2f} s beside {SLOW} that do not read; grew by {memory.growth / MB:.1f} MB")
+    assert memory.growth < SLOW * MB
+    for sock in slow:
+        assert read(sock, 16 * len(server_frame(MB))) == 16 * server_frame(MB)
+    close(gateway, [*slow, *quick])
+
+
+def test_a_gigabyte_of_output_passes_at_flat_memory(gateway):
+    (sock,) = sockets(gateway, 1, f"flood_{MB}_{FRAMES}")
+    before = passed(gateway)
+    with PeakMemory(gateway.process) as memory:
+        began = time.monotonic()
+        sock.sendall(client_frame(10))
+        frame = server_frame(MB)
+        for _ in range(FRAMES):
+            assert read(sock, len(frame)) == frame
+        seconds = time.monotonic() - began
+    print(f"{FRAMES} MB in {seconds:.2f} s, {memory.samples} samples, grew by {memory.growth / MB:.1f} MB")
+    assert passed(gateway) - before == FRAMES * len(frame)
+    assert memory.samples > 5
+    assert memory.growth < 16 * MB
+    close(gateway, [sock])
+
+
+def test_many_small_messages_keep_their_order_and_number(gateway):
+    socks = sockets(gateway, 20, "echo_600")
+    through = measure(socks, 600, 1.0, in_flight=16)
+    print(f"{through.per_second:.0f} messages/s")
+    assert through.messages > 1000
+    close(gateway, socks)

@@ -4,6 +4,8 @@ import asyncio
 import resource
 
 import pytest
+import uvloop
+from prometheus_client import REGISTRY
 from tornado.httputil import HTTPHeaders
 
 from hub_ext.errors import PublicError
@@ -18,6 +20,7 @@ class Relay:
 
     def __init__(self):
         self.watchers = []
+        self._server = None
 
     async def start(self, port):
         self._target = port
@@ -47,17 +50,28 @@ class Relay:
         writer.close()
 
     async def stop(self):
-        self._server.close()
+        if self._server is not None:
+            self._server.close()
         for watcher in self.watchers:
             watcher.cancel()
         await asyncio.gather(*self.watchers, return_exceptions=True)
 
 
-@pytest.fixture
-async def relay():
-    made = Relay()
-    yield made
-    await made.stop()
+def on_both_loops(test):
+    """Run a test on asyncio's loop and on uvloop, which the gateway takes where it is installed."""
+
+    @pytest.mark.parametrize("run", [asyncio.run, uvloop.run], ids=["asyncio", "uvloop"])
+    def both(run):
+        async def with_relay():
+            relay = Relay()
+            try:
+                await test(relay)
+            finally:
+                await relay.stop()
+
+        run(with_relay())
+
+    return both
 
 
 async def server(handler):
@@ -65,6 +79,7 @@ async def server(handler):
     return listening, listening.sockets[0].getsockname()[1]
 
 
+@on_both_loops
 async def test_bytes_pass_unchanged_both_ways_at_once(relay):
     async def upper(reader, writer):
         while data := await reader.read(1000):
@@ -87,6 +102,7 @@ async def test_bytes_pass_unchanged_both_ways_at_once(relay):
     listening.close()
 
 
+@on_both_loops
 async def test_one_side_may_finish_after_the_other_has_said_its_last_word(relay):
     async def answers_after_eof(reader, writer):
         question = await reader.read()
@@ -124,6 +140,7 @@ async def test_frames_that_come_before_the_client_is_joined_are_kept():
     assert side.early() == b"first second"
 
 
+@on_both_loops
 async def test_a_dropped_end_closes_the_other(relay):
     closed = asyncio.Event()
 
@@ -143,8 +160,9 @@ async def test_a_dropped_end_closes_the_other(relay):
     listening.close()
 
 
-async def test_a_gigabyte_to_a_slow_reader_passes_at_flat_memory(relay):
-    total = 1024 * MEGABYTE
+@on_both_loops
+async def test_much_to_a_slow_reader_passes_at_flat_memory(relay):
+    total = 128 * MEGABYTE
     block = b"x" * MEGABYTE
 
     async def sends(reader, writer):
@@ -155,17 +173,53 @@ async def test_a_gigabyte_to_a_slow_reader_passes_at_flat_memory(relay):
 
     listening, port = await server(sends)
     reader, writer = await asyncio.open_connection("127.0.0.1", await relay.start(port))
-    await asyncio.sleep(0.5)  # nobody reads: everything has to stop, not to pile up
+    await asyncio.sleep(0.2)  # nobody reads: everything has to stop, not to pile up
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     received = 0
     while data := await reader.read(MEGABYTE):
         received += len(data)
         if received < 4 * MEGABYTE:
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.01)
     grown_mb = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
     assert received == total
     assert grown_mb < 32
     writer.close()
+    listening.close()
+
+
+def counted(direction):
+    return REGISTRY.get_sample_value("hub_gateway_kernel_bytes_total", {"direction": direction})
+
+
+@on_both_loops
+async def test_what_passes_is_counted_by_direction(relay):
+    async def answers(reader, writer):
+        writer.write(await reader.readexactly(5) * 3)
+        await writer.drain()
+        writer.close()
+
+    to_kernel, from_kernel = counted("to_kernel"), counted("from_kernel")
+    listening, port = await server(answers)
+    reader, writer = await asyncio.open_connection("127.0.0.1", await relay.start(port))
+    writer.write(b"hello")
+    assert await asyncio.wait_for(reader.read(), 5) == b"hello" * 3
+    assert (counted("to_kernel") - to_kernel, counted("from_kernel") - from_kernel) == (5, 15)
+    writer.close()
+    listening.close()
+
+
+@on_both_loops
+async def test_an_end_that_is_closed_takes_no_more_bytes(relay):
+    async def silent(reader, writer):
+        await reader.read()
+        writer.close()
+
+    listening, port = await server(silent)
+    _, side = await asyncio.get_running_loop().create_connection(lambda: Side("to_kernel"), "127.0.0.1", port)
+    side.abort()
+    side.write(b"x")
+    await asyncio.wait_for(side.closed, 5)
+    side.write(b"x")
     listening.close()
 
 
