@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .singleuser_kernels import mend_kernels
+from .singleuser_messages import mend_gateway_connections
 
 REPLACEMENT = "[secret]"
 #: A shorter value could be an ordinary word.
@@ -115,3 +116,4 @@ def _load_jupyter_server_extension(server: Any) -> None:
         handler.addFilter(secrets)
     mend_refusals(server)
     mend_kernels(server)
+    mend_gateway_connections(server)
