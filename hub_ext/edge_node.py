@@ -142,8 +142,16 @@ def _check_tools(tools: Tools) -> None:
 
 def _make_jar(tools: Tools) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        sources = sorted(tools.sources.glob("*.java"))
-        options = ["-nowarn", "-Xlint:none", "-proc:none", "-d", folder, "-cp", f"{tools.spark_home}/jars/*"]
+        sources: list[str | Path] = [*sorted(tools.sources.glob("*.java"))]
+        options: list[str | Path] = [
+            "-nowarn",
+            "-Xlint:none",
+            "-proc:none",
+            "-d",
+            folder,
+            "-cp",
+            f"{tools.spark_home}/jars/*",
+        ]
         done = _run([tools.javac, *options, *sources], COMPILE_SECONDS)
         if done.returncode:
             raise NotPreparedError(f"The submitter can't be compiled for this Spark: {_end_of(done)}")
@@ -167,7 +175,7 @@ def _make_archive(tools: Tools) -> str | None:
             "spark.local.dir": folder,
             "spark.sql.warehouse.dir": f"{folder}/warehouse",
         }
-        argv = [
+        argv: list[str | Path] = [
             tools.java,
             "-Xmx512m",
             "-XX:+UseSerialGC",

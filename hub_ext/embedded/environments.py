@@ -127,7 +127,14 @@ def prepared_node_step(layout: Layout) -> Step:
     def run(tool: Tool) -> None:
         layout.prepared_node.mkdir(exist_ok=True)
         spark_home = next(layout.spark_python.parent.parent.glob("lib/python3.*/site-packages/pyspark"))
-        options = ["--spark-home", spark_home, "--into", layout.prepared_node, "--java", java_program()]
+        options: list[str | Path] = [
+            "--spark-home",
+            spark_home,
+            "--into",
+            layout.prepared_node,
+            "--java",
+            java_program(),
+        ]
         try:
             tool([sys.executable, program, *options])
         except StepFailed as error:

@@ -1,87 +1,67 @@
 """The main program of a Spark driver in YARN that is a notebook's kernel.
 
-Spark's application master runs it with the kernel's Python. Order matters: everything is imported and the kernel's
-sockets are bound before the gateway hears of them; then one thread serves the gateway's requests and one starts
-Spark, while the main thread is the kernel.
+Spark's application master runs it with the kernel's Python. Order matters: what Spark needs is imported first, by the
+main thread alone, and a thread begins to start Spark while the main thread imports the rest. The kernel's sockets
+are bound before the gateway hears of them; then one more thread serves the gateway's requests.
 """
 
 import argparse
 import atexit
+import importlib
 import logging
 import os
 import sys
 import threading
+import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-import psutil
 import remote_kernel_channel as channel  # type: ignore[import-not-found]  # stands beside this file in the container
 import remote_kernel_requests  # type: ignore[import-not-found]  # so does this
-from ipykernel.ipkernel import IPythonKernel
-from ipykernel.kernelapp import IPKernelApp
 
 log = logging.getLogger("remote_kernel.driver")
-
-
-class DriverKernel(IPythonKernel):
-    """The usual kernel, which does not wait at shutdown for children that have already ended.
-
-    ipykernel counts ended but unreaped children as alive and waits up to half a minute for them.
-    """
-
-    implementation = "remote-kernel"
-
-    def _process_children(self) -> list[psutil.Process]:
-        return [child for child in super()._process_children() if _runs(child)]
-
-
-def _runs(process: psutil.Process) -> bool:
-    try:
-        return bool(process.status() != psutil.STATUS_ZOMBIE)
-    except psutil.NoSuchProcess:
-        return False
-
-
-class DriverApp(IPKernelApp):
-    """Reports the kernel's connection to the gateway in the moment in which others write a connection file."""
-
-    report: Callable[[dict[str, Any]], None]
-
-    def write_connection_file(self, **kwargs: Any) -> None:
-        """Send the connection information; the signing key never touches a disk."""
-        self.report(
-            {
-                "ip": self.ip,
-                "transport": self.transport,
-                "key": self.session.key.decode(),
-                "signature_scheme": self.session.signature_scheme,
-                "shell_port": self.shell_port,
-                "iopub_port": self.iopub_port,
-                "stdin_port": self.stdin_port,
-                "control_port": self.control_port,
-                "hb_port": self.hb_port,
-            }
-        )
 
 
 class Spark:
     """Starts Spark in a thread; the names in the notebook wait for it when they are used."""
 
-    def __init__(self, namespace: dict[str, Any], executors: int, visible: bool, without: Sequence[str] = ()) -> None:
-        self._namespace = namespace
+    def __init__(
+        self,
+        executors: int,
+        visible: bool,
+        without: Sequence[str] = (),
+        on_ready: Callable[[], None] = lambda: None,
+    ) -> None:
         self._executors = executors
         self._without = without
+        self._on_ready = on_ready
+        self._lock = threading.Lock()
+        self._namespace: dict[str, Any] | None = None
         self._session: Any = None
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._start, name="spark-start", daemon=True)
         waiting = {"spark": Starting(self, "spark"), "sc": Starting(self, "sc"), "sql": self._sql}
         self._placeholders: dict[str, Any] = waiting if visible else {}
-        namespace.update(self._placeholders)
 
     def start(self) -> None:
-        """Begin to start Spark."""
+        """Import what Spark needs, then begin to start it in its thread."""
+        try:
+            # Later one of two threads that import at once could find a compiled module half made.
+            for name in ("zmq", "pyspark.sql"):
+                importlib.import_module(name)
+        except ImportError as error:
+            self._error = error
+            log.exception("Spark can't be imported.")
         self._thread.start()
+
+    def attach(self, namespace: dict[str, Any]) -> None:
+        """Put the names into a notebook's namespace: what Spark has given by now, or what waits for it."""
+        with self._lock:
+            self._namespace = namespace
+            namespace.update(self._placeholders)
+            if self._session is not None:
+                self._publish(self._session)
 
     def wait(self) -> Any:
         """Wait until Spark runs and return the session. Can be interrupted."""
@@ -100,10 +80,12 @@ class Spark:
             log.warning("Running Spark jobs could not be cancelled: %s", error)
 
     def _start(self) -> None:
-        from pyspark import SparkContext
-        from pyspark.sql import SparkSession
-
+        if self._error is not None:
+            return
         try:
+            from pyspark import SparkContext
+            from pyspark.sql import SparkSession
+
             SparkContext._ensure_initialized()
             SparkContext._gateway._gateway_client.deque = ThreadConnections()
             for name in self._without:
@@ -116,17 +98,22 @@ class Spark:
             self._error = error
             log.exception("Spark could not be started.")
             return
-        self._session = session
+        with self._lock:
+            self._session = session
+            if self._namespace is not None:
+                self._publish(session)
         log.info("Spark is ready: application=%s", session.sparkContext.applicationId)
-        self._publish({"spark": session, "sc": session.sparkContext, "sql": session.sql})
+        self._on_ready()
 
-    def _publish(self, values: Mapping[str, Any]) -> None:
+    def _publish(self, session: Any) -> None:
         """Put the real ones in place of the placeholders that are still there."""
+        values = {"spark": session, "sc": session.sparkContext, "sql": session.sql}
+        names = {} if self._namespace is None else self._namespace
         for name, placeholder in self._placeholders.items():
             # A name that the user has taken for something else by now stays theirs. That may be a table or an array,
             # which is not to be compared by value.
-            if self._namespace.get(name) is placeholder:
-                self._namespace[name] = values[name]
+            if names.get(name) is placeholder:
+                names[name] = values[name]
 
     def _sql(self, *args: Any, **kwargs: Any) -> Any:
         """Run a query with Spark SQL, like ``spark.sql``."""
@@ -212,21 +199,38 @@ def main() -> None:
     log.info("Driver runs: container=%s", os.environ.get("CONTAINER_ID", "-"))
     address = channel.own_address(arguments.response_address, os.environ)
     ports = channel.choose_ports(address, arguments.port_range, 6)
-    spark: Spark | None = None
+    gateway = Gateway(arguments)
+    # YARN ends an application master that starts no Spark, so a kernel without executors starts it too, unseen.
+    spark = Spark(arguments.executors, arguments.type == "spark-python", arguments.without, gateway.tell_spark_is_ready)
+    requests = remote_kernel_requests.Requests(address, ports[5], on_interrupt=spark.cancel_jobs)
+    try:
+        spark.start()
+        run_kernel(arguments, spark, gateway, requests, address, ports)
+    except BaseException:
+        log.exception("The driver failed.")
+        # Not the usual way out, which could wait for a Spark that is just starting.
+        leave(1)
+    log.info("Driver ends:")
+    leave(0)
 
-    def cancel_jobs() -> None:
-        if spark is not None:
-            spark.cancel_jobs()
 
-    requests = remote_kernel_requests.Requests(address, ports[5], on_interrupt=cancel_jobs)
+def run_kernel(
+    arguments: argparse.Namespace,
+    spark: Spark,
+    gateway: "Gateway",
+    requests: remote_kernel_requests.Requests,
+    address: str,
+    ports: Sequence[int],
+) -> None:
+    """Make the kernel, report it and serve it."""
+    from remote_kernel_app import DriverApp, DriverKernel, end_with  # type: ignore[import-not-found]  # stands beside this file
 
     def report(connection: dict[str, Any]) -> None:
-        process = {"pid": os.getpid(), "pgid": os.getpgrp(), "comm_port": requests.port}
-        info = {**connection, **process, "kernel_id": arguments.kernel_id, "kernel_name": ""}
-        channel.report(arguments.response_address, arguments.public_key, info)
+        gateway.report({**connection, "comm_port": requests.port})
         requests.start(connection["key"].encode())
         log.info("Driver connected to Enterprise Gateway:")
 
+    end_with(os.getppid())
     app = DriverApp.instance(
         kernel_class=DriverKernel,
         ip=address,
@@ -242,16 +246,40 @@ def main() -> None:
     # Nodes may share one home folder: nobody's input goes into a history file there.
     app.config.HistoryManager.enabled = False
     app.initialize([])
-    # YARN ends an application master that starts no Spark, so a kernel without executors starts it too, unseen.
-    namespace = app.kernel.shell.user_ns
-    spark = Spark(namespace, arguments.executors, visible=arguments.type == "spark-python", without=arguments.without)
-    spark.start()
+    spark.attach(app.kernel.shell.user_ns)
     app.start()
-    log.info("Driver ends:")
-    leave()
 
 
-def leave() -> None:
+class Gateway:
+    """What the driver tells Enterprise Gateway: where it is, and later that Spark is ready."""
+
+    def __init__(self, arguments: argparse.Namespace) -> None:
+        self._arguments = arguments
+        self._began = time.monotonic()
+        self._key = b""
+        self._reported = threading.Event()
+
+    def report(self, connection: dict[str, Any]) -> None:
+        """Send the connection information and for how long this process runs."""
+        process = {"pid": os.getpid(), "pgid": os.getpgrp(), "driver_seconds": time.monotonic() - self._began}
+        info = {**connection, **process, "kernel_id": self._arguments.kernel_id, "kernel_name": ""}
+        channel.report(self._arguments.response_address, self._arguments.public_key, info)
+        self._key = connection["key"].encode()
+        self._reported.set()
+
+    def tell_spark_is_ready(self) -> None:
+        """Send that, after the report; whoever doesn't hear it only lacks a time."""
+        self._reported.wait()
+        message = remote_kernel_requests.signed(
+            self._key, {"kernel_id": self._arguments.kernel_id, "spark_ready": 1}, remote_kernel_requests.FROM_DRIVER
+        )
+        try:
+            channel.send(self._arguments.response_address, message)
+        except OSError as error:
+            log.warning("Enterprise Gateway was not told that Spark is ready: %s", error)
+
+
+def leave(status: int) -> None:
     """End the process as the interpreter would, without taking the interpreter down.
 
     That could wait for the JVM, which may be in the midst of starting Spark. Spark itself is stopped by the
@@ -260,7 +288,7 @@ def leave() -> None:
     atexit._run_exitfuncs()
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(0)
+    os._exit(status)
 
 
 if __name__ == "__main__":

@@ -128,6 +128,14 @@ class YarnMappingKernelManager(RemoteMappingKernelManager):
             }
         return started
 
+    def kernel_model(self, kernel_id: str) -> dict[str, Any]:
+        """Return what is told of a kernel, with the times of its start: seconds since 1970, by this gateway's clock."""
+        model = dict(super().kernel_model(kernel_id))
+        proxy = self._kernels[kernel_id].process_proxy
+        if isinstance(proxy, YarnKernelProxy) and proxy.start_phases:
+            model["start_phases"] = dict(proxy.start_phases)
+        return model
+
     def start_watching_activity(self, kernel_id: str) -> None:
         """Follow what a kernel does, by `activity` instead of by its last status alone."""
         super().start_watching_activity(kernel_id)

@@ -65,6 +65,8 @@ class YarnKernelProxy(YarnClusterProcessProxy):
         self._resource_manager: ResourceManager | None = None
         self._launcher: Launcher | None = None
         self._aborted = asyncio.Event()
+        #: When each step of the start was reached, by this gateway's clock.
+        self.start_phases: dict[str, float] = {}
         #: When the launcher ended without knowing what it had done.
         self._unknown_since: float | None = None
         #: Signs what the driver is told. A restarted kernel has another proxy, and another key.
@@ -191,8 +193,11 @@ class YarnKernelProxy(YarnClusterProcessProxy):
         if self.application_id != application["id"]:
             self.application_id = application["id"]
             self.last_known_state = None
+            self.start_phases.setdefault("submitted", time.time())
             self.log.info("Kernel submitted: application=%s %s", self.application_id, self.story)
         state = application.get("state")
+        if state in ("ACCEPTED", "RUNNING"):
+            self.start_phases.setdefault("accepted", time.time())
         if state != self.last_known_state and state in WORDS:
             self.log.info("Kernel %s: application=%s %s", WORDS[state], self.application_id, self.story)
         self.last_known_state = state
@@ -210,10 +215,28 @@ class YarnKernelProxy(YarnClusterProcessProxy):
         except OSError:
             raise KernelStartError(failures.unknown_node(host)) from None
         self._key = str(report.get("key", "")).encode()
+        ago = report.pop("driver_seconds", None)
         self._setup_connection_info(report)
+        self._note_connected(ago)
         self.log.info("Kernel connected: application=%s node=%s %s", self.application_id, host, self.story)
         # The launcher's work is done; the driver is a process of another machine.
         self.local_proc = None
+
+    def _note_connected(self, driver_seconds: Any) -> None:
+        now = time.time()
+        if isinstance(driver_seconds, float) and 0 <= driver_seconds <= self.kernel_launch_timeout:
+            self.start_phases["driver"] = now - driver_seconds
+        self.start_phases["connected"] = now
+        self._listen()
+
+    def _listen(self) -> None:
+        if self._key:
+            self._reports.listen(self.kernel_id, self._key, self._hear)
+
+    def _hear(self, message: dict[str, Any]) -> None:
+        if message.get("spark_ready"):
+            self.start_phases.setdefault("spark_ready", time.time())
+            self.log.info("Spark is ready: application=%s %s", self.application_id, self.story)
 
     # -- life (called in worker threads) ---------------------------------------------------------
 
@@ -280,6 +303,7 @@ class YarnKernelProxy(YarnClusterProcessProxy):
             self.log.info("Kernel ended: application=%s %s", self.application_id, self.story)
         self.application_id = self._refused = None
         self._reports.forget(self.kernel_id)
+        self._reports.unlisten(self.kernel_id)
         super(YarnClusterProcessProxy, self).cleanup()
 
     def _tell(self, request: dict[str, Any]) -> bool | None:
@@ -308,6 +332,7 @@ class YarnKernelProxy(YarnClusterProcessProxy):
         # The session keeps it with the rest of the connection, which is loaded before.
         self._key = self.kernel_manager.session.key
         self._reports.forget(self.kernel_id)
+        self._listen()
 
     # -- the ResourceManager -----------------------------------------------------------------------
 

@@ -101,11 +101,21 @@ def report(response_address: str, public_key: str, info: Mapping[str, Any]) -> N
     OSError
         The gateway can't be reached.
     """
+    # An unmodified gateway closes without an answer, which is fine.
+    if send(response_address, encrypted(public_key, info)).strip() == REFUSED:
+        raise KernelRefusedError("Enterprise Gateway does not wait for this kernel.")
+
+
+def send(response_address: str, content: bytes) -> bytes:
+    """Send something to the gateway's response port and return its answer.
+
+    Raises
+    ------
+    OSError
+        The gateway can't be reached.
+    """
     host, _, port = response_address.rpartition(":")
     with socket.create_connection((host, int(port)), timeout=CONNECT_TIMEOUT) as connection:
-        connection.sendall(encrypted(public_key, info))
+        connection.sendall(content)
         connection.shutdown(socket.SHUT_WR)
-        # An unmodified gateway closes without an answer, which is fine.
-        answer = connection.recv(64)
-    if answer.strip() == REFUSED:
-        raise KernelRefusedError("Enterprise Gateway does not wait for this kernel.")
+        return connection.recv(64)

@@ -1,5 +1,7 @@
 """Enterprise Gateway's requests to a driver: interrupt, end, stop listening. Each is signed and counts once.
 
+The one thing that a driver tells later, that Spark is ready, goes the other way in the same form.
+
 A request is one connection: the signature in hex, a line feed, and a JSON object such as ``{"signum": 2}`` or
 ``{"shutdown": 1}`` with a ``nonce`` and the ``time`` at which it was sent. The signature is HMAC-SHA256 (RFC 2104)
 under the key that signs the kernel's messages; the driver told it to the gateway, encrypted. Nothing is ever
@@ -32,6 +34,8 @@ CALLERS = 64
 CLOCK_SECONDS = 600.0
 #: Tells these signatures from those of the kernel's messages, which are made with the same key.
 PURPOSE = b"remote-kernel-request\n"
+#: The same for what the driver tells the gateway.
+FROM_DRIVER = b"remote-kernel-report\n"
 
 log = logging.getLogger("remote_kernel.requests")
 
@@ -40,8 +44,8 @@ class RequestError(ValueError):
     """A request that is not obeyed; the text says why."""
 
 
-def signed(key: bytes, request: Mapping[str, Any]) -> bytes:
-    """Return what to send so that a driver with this key obeys `request`, once and soon.
+def signed(key: bytes, request: Mapping[str, Any], purpose: bytes = PURPOSE) -> bytes:
+    """Return what to send so that the other side, which has this key, heeds `request`, once and soon.
 
     Raises
     ------
@@ -49,13 +53,13 @@ def signed(key: bytes, request: Mapping[str, Any]) -> bytes:
         The key is empty.
     """
     content = json.dumps({**request, "nonce": secrets.token_hex(16), "time": time.time()}).encode()
-    return _signature(key, content) + b"\n" + content
+    return _signature(key, content, purpose) + b"\n" + content
 
 
-def _signature(key: bytes, content: bytes) -> bytes:
+def _signature(key: bytes, content: bytes, purpose: bytes) -> bytes:
     if not key:
         raise ValueError("there is no key to sign requests with")
-    return hmac.new(key, PURPOSE + content, hashlib.sha256).hexdigest().encode()
+    return hmac.new(key, purpose + content, hashlib.sha256).hexdigest().encode()
 
 
 class Inspection:
@@ -65,10 +69,13 @@ class Inspection:
     ----------
     key : bytes
         The kernel's signing key.
+    purpose : bytes
+        Which side's messages these are.
     """
 
-    def __init__(self, key: bytes) -> None:
+    def __init__(self, key: bytes, purpose: bytes = PURPOSE) -> None:
         self._key = key
+        self._purpose = purpose
         self._seen: dict[str, float] = {}
 
     def request_in(self, content: bytes) -> dict[str, Any]:
@@ -80,7 +87,7 @@ class Inspection:
             It isn't signed with this key, is too old or too new, was seen before, or can't be read.
         """
         signature, separator, body = content.partition(b"\n")
-        if not separator or not hmac.compare_digest(signature, _signature(self._key, body)):
+        if not separator or not hmac.compare_digest(signature, _signature(self._key, body, self._purpose)):
             raise RequestError("it is not signed by this kernel's gateway")
         try:
             request = json.loads(body)

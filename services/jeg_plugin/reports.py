@@ -7,15 +7,19 @@ single idle one stops all starts), and also takes reports that are encrypted wit
 import asyncio
 import base64
 import json
+from collections.abc import Callable
 from typing import Any
 
 from enterprise_gateway.services.processproxies.processproxy import ResponseManager
 from tornado.ioloop import IOLoop
 
 from .metrics import REPORTS
+from .remote_kernel_requests import FROM_DRIVER, Inspection, RequestError
 
 REPORT_BYTES = 64 * 1024
 REPORT_TIMEOUT = 10.0
+#: Characters of a signature, which a line feed follows; no encrypted report has one there.
+SIGNATURE = 64
 ACCEPTED = b"accepted\n"
 #: A driver that reads this ends itself: nobody waits for it any more.
 UNKNOWN_KERNEL = b"unknown-kernel\n"
@@ -31,6 +35,7 @@ class Reports(ResponseManager):
         self._prepare_response_socket()
         self._response_socket.setblocking(False)
         self._server: asyncio.AbstractServer | None = None
+        self._listeners: dict[str, tuple[Inspection, Callable[[dict[str, Any]], None]]] = {}
         # Kernels of an earlier run are loaded before the loop runs; the socket queues until then.
         IOLoop.current().add_callback(self._serve)
 
@@ -50,12 +55,26 @@ class Reports(ResponseManager):
     async def _handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             content = await asyncio.wait_for(_all_of(reader), REPORT_TIMEOUT)
-            writer.write(ACCEPTED if self._take(content) else UNKNOWN_KERNEL)
+            taken = self._heed(content) if content[SIGNATURE : SIGNATURE + 1] == b"\n" else self._take(content)
+            writer.write(ACCEPTED if taken else UNKNOWN_KERNEL)
             await asyncio.wait_for(writer.drain(), REPORT_TIMEOUT)
         except (OSError, ValueError, asyncio.TimeoutError) as error:
             self.log.warning("A connection to the response port brought no report: %s", type(error).__name__)
         finally:
             writer.close()
+
+    def _heed(self, content: bytes) -> bool:
+        """Take what a connected kernel's driver tells, signed with the kernel's key."""
+        try:
+            kernel_id = json.loads(content[SIGNATURE:]).get("kernel_id")
+            inspection, listener = self._listeners[kernel_id]
+            message = inspection.request_in(content)
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            why = str(error) if isinstance(error, RequestError) else "of no kernel here"
+            self.log.warning("A driver's message to the response port is ignored: %s.", why)
+            return False
+        listener(message)
+        return True
 
     def _take(self, content: bytes) -> bool:
         try:
@@ -87,6 +106,14 @@ class Reports(ResponseManager):
         waiting = self._response_registry[kernel_id]
         await waiting.wait()
         return dict(waiting.response)
+
+    def listen(self, kernel_id: str, key: bytes, listener: Callable[[dict[str, Any]], None]) -> None:
+        """Hand on what the driver of a connected kernel tells, until `unlisten`."""
+        self._listeners[kernel_id] = (Inspection(key, FROM_DRIVER), listener)
+
+    def unlisten(self, kernel_id: str) -> None:
+        """Heed this kernel's driver no more."""
+        self._listeners.pop(kernel_id, None)
 
     def forget(self, kernel_id: str) -> None:
         """Take no report for this kernel any more."""

@@ -15,6 +15,7 @@ import java.nio.file.attribute.PosixFilePermissions;
 import java.security.PrivilegedExceptionAction;
 import java.util.Map;
 import java.util.Properties;
+import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutorService;
@@ -49,6 +50,18 @@ import org.apache.spark.deploy.yarn.ClientArguments;
 public final class Submitter {
     private static final String PROTOCOL = "remote-kernels-submitter/1";
     private static final Pattern USER = Pattern.compile("[A-Za-z_][A-Za-z0-9._-]{0,62}");
+    /** What spark-submit does for a site beyond Spark's YARN client; with these in spark-defaults.conf it has to do it. */
+    private static final Set<String> FOR_SPARK_SUBMIT = Set.of(
+            "spark.jars",
+            "spark.jars.packages",
+            "spark.files",
+            "spark.archives",
+            "spark.submit.pyFiles",
+            "spark.kerberos.keytab",
+            "spark.kerberos.principal",
+            "spark.yarn.keytab",
+            "spark.yarn.principal");
+
     private static final int AT_ONCE = 8;
     private static final int GO_SECONDS = 30;
     private static final int WARM_UP_SECONDS = 20;
@@ -156,8 +169,8 @@ public final class Submitter {
                     return caller.answer("ready", application) && go.get(GO_SECONDS, TimeUnit.SECONDS);
                 });
                 caller.answer("submitted", id);
-            } catch (Error e) {
-                // Of this JVM rather than of the request: memory, classes.
+            } catch (Error | NotHere e) {
+                // Of this JVM rather than of the request: memory, classes, what it does not do.
                 caller.answer(go.getNow(false) ? "failed" : "refused", told(e));
             } catch (Throwable e) {
                 caller.answer("failed", told(e));
@@ -190,6 +203,13 @@ public final class Submitter {
             }
         }
         return text.substring(0, Math.min(text.length(), MAXIMUM_TEXT)).strip();
+    }
+
+    /** Something that spark-submit could do and this program does not. */
+    private static final class NotHere extends RuntimeException {
+        NotHere(String text) {
+            super(text);
+        }
     }
 
     private interface Permission {
@@ -280,6 +300,11 @@ public final class Submitter {
                 }
             }
             found.keySet().removeIf(name -> !name.toString().startsWith("spark."));
+            for (String name : FOR_SPARK_SUBMIT) {
+                if (found.containsKey(name)) {
+                    throw new NotHere("spark-defaults.conf has " + name + ", which only spark-submit heeds");
+                }
+            }
             return strings(found);
         }
 
