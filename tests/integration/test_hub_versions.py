@@ -20,7 +20,7 @@ import requests
 
 from tests.conftest import free_port
 from tests.integration.kernel_client import KernelClient
-from tests.support import Person, wait_for
+from tests.support import Person, bearer, wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
 VERSIONS = {"6": ROOT / ".tools/hub/bin/python", "5.5": ROOT / ".tools/hub-5.5/bin/python"}
@@ -190,6 +190,21 @@ def test_the_pages_and_roles_are_there_beside_the_sites_own(site):
     administrators = {"custom:kernels:admin", "custom:limits:admin"}
     assert not administrators & set(scopes)
     assert administrators <= set(Person(site, "root2").hub("GET", "/user").json()["scopes"])
+
+
+def test_whoever_may_read_the_hubs_numbers_may_read_those_of_its_services(site):
+    administrator, anybody = Person(site, "root2"), Person(site, "UPPER")
+    reads = administrator.token("read:metrics")[0]
+    assert requests.get(f"{site.url}/hub/metrics", headers=bearer(reads), timeout=30).status_code == 200
+    for service in ("gateway", "portal"):
+        url = f"{site.url}/services/{service}/metrics"
+        answers = [
+            requests.get(url, headers=headers, timeout=30)
+            for headers in ({}, bearer("unknown"), bearer(anybody.token()[0]), bearer(reads))
+        ]
+        assert [answer.status_code for answer in answers] == [401, 401, 403, 200]
+        assert f'hub_ext_service_info{{service="hub-{service}"' in answers[-1].text
+        assert requests.get(f"{url}?token={reads}", timeout=30).status_code == 401
 
 
 def words_of_the_box(person):
