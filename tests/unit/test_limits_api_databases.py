@@ -46,13 +46,15 @@ async def test_everything_that_changes_elsewhere_is_seen_at_once(state, database
     await other.close()
 
 
-async def test_what_has_not_changed_is_not_read_again(state, database, monkeypatch):
+@pytest.mark.parametrize("jump", [61, -3600])
+async def test_what_has_not_changed_is_not_read_again_before_it_is_old(state, database, monkeypatch, jump):
+    """Also when the clock was set back: nothing counts for an hour."""
     await add_person(database, "alice")
     first = await state.table()
     second = await state.table()
     assert second.resolver is first.resolver
     assert second.members is first.members
-    later = time.time() + 61
+    later = time.time() + jump
     monkeypatch.setattr("hub_gateway.limits_api.state.time.time", lambda: later)
     assert (await state.table()).resolver is not first.resolver
 

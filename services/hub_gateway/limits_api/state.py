@@ -34,6 +34,10 @@ class _Kept:
     value: Any
     until: float
 
+    def is_over(self) -> bool:
+        """Tell whether it may be too old; a clock that was set back says so too."""
+        return not self.until - MAXIMUM_AGE <= time.time() < self.until
+
 
 @dataclass(frozen=True)
 class _LimitsVersion:
@@ -101,7 +105,7 @@ class State:
             return await session.scalar(select(func.count()).select_from(lines.subquery())) or 0
 
     async def _current_limits(self, version: "_LimitsVersion") -> Resolver:
-        if time.time() >= self._limits.until:
+        if self._limits.is_over():
             await self._read_limits(version)
         elif self._limits.version != version:
             await self._read_changed(version)
@@ -128,7 +132,7 @@ class State:
         self._limits = _Kept(version, Resolver(limits), min(self._limits.until, _next_end(changed)))
 
     async def _current_people(self, session: AsyncSession, version: Any) -> "_People":
-        if self._people.version != version or time.time() >= self._people.until:
+        if self._people.version != version or self._people.is_over():
             self._people = _Kept(version, await _everyone(session), time.time() + MAXIMUM_AGE)
         people: _People = self._people.value
         return people
