@@ -148,8 +148,7 @@ class Launches:
         room.ready()
         room.clock.count(model)
         self._later.begin(self._count_later(kernel.id, room))
-        for kept in room.left.values():
-            self._later.begin(deliver(self._upstream, kernel.id, kept.all(), DELIVERY_SECONDS))
+        self.deliver_left(room)
         return model
 
     async def _turn(self, ticket: Ticket, work: Work) -> int:
@@ -199,6 +198,11 @@ class Launches:
         await asyncio.sleep(COUNTED_AFTER)
         if not room.clock.complete:
             room.clock.count(await self._upstream.kernel(kernel_id))
+
+    def deliver_left(self, room: Room) -> None:
+        """Have a kernel that has come run what clients have left for it that did not come back."""
+        for kept in room.left.values():
+            self._later.begin(deliver(self._upstream, room.kernel.id, kept.all(), DELIVERY_SECONDS))
 
     def undo(self, kernel: Kernel, reason: str) -> None:
         """Have a kernel ended that runs and that nobody learned of."""

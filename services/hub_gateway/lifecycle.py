@@ -214,6 +214,7 @@ class Lifecycle:
         async def followed() -> None:
             await follow(room, state)
             self.rooms.close(room)
+            self.launches.deliver_left(room)
 
         room = self.rooms.open(kernel, "", wish)
         self._following.begin(followed())
