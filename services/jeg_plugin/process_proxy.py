@@ -128,7 +128,7 @@ class YarnKernelProxy(YarnClusterProcessProxy):
     async def _applications_before(self) -> frozenset[str]:
         """Return the ids of this kernel's earlier applications; also finds out whether YARN answers at all."""
         try:
-            applications = await in_thread(self._manager().applications, self.kernel_id)
+            applications = await in_thread(self._manager().all_applications, self.kernel_id)
         except UnreachableError as error:
             raise KernelStartError(failures.unreachable(str(error))) from None
         except RefusedError as error:

@@ -86,6 +86,14 @@ class ResourceManager:
         """Return every application with this tag, also ended ones."""
         return applications_in(self._ask("GET", "/ws/v1/cluster/apps", self._user, {"applicationTags": tag}))
 
+    def all_applications(self, tag: str) -> list[dict[str, Any]]:
+        """Return the same, and be sure that there is none when none is told; see `application`."""
+        found = self.applications(tag)
+        if found:
+            return found
+        self._require_active()
+        return self.applications(tag)
+
     def application(self, application_id: str) -> dict[str, Any] | None:
         """Return one application, or None if the ResourceManager has forgotten it.
 

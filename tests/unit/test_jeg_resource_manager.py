@@ -155,6 +155,19 @@ def test_a_resource_manager_that_starts_has_not_forgotten_an_application(node):
     assert manager.application("application_5_0001") == ONE
 
 
+def test_no_application_before_a_start_is_believed_of_an_active_one_alone(node):
+    states = iter(["INITIALIZING", "ACTIVE"])
+    known = iter([[], [], [ONE]])
+
+    def answer(_, path):
+        return ok({"clusterInfo": {"haState": next(states)}} if "/info" in path else {"apps": {"app": next(known)}})
+
+    manager = ResourceManager([node(answer).url], "alice", "yarn")
+    with pytest.raises(UnreachableError, match="the ResourceManager is INITIALIZING"):
+        manager.all_applications("tag")
+    assert manager.all_applications("tag") == [ONE]
+
+
 def test_a_refused_kill_is_tried_as_the_gateway(node):
     one = node(lambda _, path: ok({"state": "KILLED"}) if "=yarn" in path else (403, b"Unauthorized attempt", {}))
     ResourceManager([one.url], "alice", "yarn").kill("application_1_1")
