@@ -4,7 +4,7 @@ import json
 import threading
 import time
 import uuid
-from contextlib import closing
+from contextlib import closing, contextmanager
 
 import pytest
 import websocket
@@ -21,7 +21,7 @@ ANSWER, ANSWERS = 64 * MB, 8
 GROWTH = 40 * MB
 #: Before stand-ins, which are faster than anything real.
 SOCKETS, SOCKET_KIB = 500, 64
-SLOW = 20
+SLOW, SLOW_FRAMES = 20, 32
 FRAMES = 1024
 
 
@@ -128,14 +128,21 @@ def gateway(tmp_path_factory):
         yield started
 
 
+def open_sockets(gateway):
+    return gateway.metric("hub_gateway_kernel_sockets")
+
+
+@contextmanager
 def sockets(gateway, count, session_id):
-    return [gateway.connect(f"{session_id}_{number}") for number in range(count)]
-
-
-def close(gateway, socks):
-    for sock in socks:
-        sock.close()
-    wait_for(lambda: gateway.metric("hub_gateway_kernel_sockets") == 0, every=0.1, what="an end of all sockets")
+    """Open many; what they do stands in the session id, see `tests.traffic_upstream`."""
+    found, before = [], open_sockets(gateway)
+    try:
+        found += (gateway.connect(f"{session_id}_{number}") for number in range(count))
+        yield found
+    finally:
+        for sock in found:
+            sock.close()
+        wait_for(lambda: open_sockets(gateway) <= before, every=0.1, what="an end of the sockets")
 
 
 def passed(gateway):
@@ -159,48 +166,44 @@ def read(sock, count):
 
 def test_five_hundred_sockets_are_open_at_little_memory_and_all_answer(gateway):
     before = gateway.process.memory_info().rss
-    socks = sockets(gateway, SOCKETS, "echo_600")
-    for _ in range(3):
-        assert all(ask(sock, 600) == server_frame(600) for sock in socks)
-    each = (gateway.process.memory_info().rss - before) / SOCKETS / 1024
+    with sockets(gateway, SOCKETS, "echo_600") as socks:
+        for _ in range(3):
+            assert all(ask(sock, 600) == server_frame(600) for sock in socks)
+        each = (gateway.process.memory_info().rss - before) / SOCKETS / 1024
+        assert open_sockets(gateway) == SOCKETS
     print(f"{each:.1f} KiB a socket")
-    assert gateway.metric("hub_gateway_kernel_sockets") == SOCKETS
     assert each < SOCKET_KIB
-    close(gateway, socks)
 
 
 def test_a_slow_reader_stalls_only_itself(gateway):
-    """Kernels that write for ever to clients that do not read: they stop, and everyone else is served."""
-    slow, quick = sockets(gateway, SLOW, f"flood_{MB}_0"), sockets(gateway, 5, "echo_600")
-    with PeakMemory(gateway.process) as memory:
+    """Kernels that write much to clients that do not read: they stop, and everyone else is served."""
+    seen = []
+
+    def stopped():
+        seen.append(passed(gateway))
+        return seen[-1] > SLOW * MB and seen[-3:] == [seen[-1]] * 3
+
+    with sockets(gateway, SLOW, f"flood_{MB}_{SLOW_FRAMES}") as slow, sockets(gateway, 5, "echo_600") as quick:
+        with PeakMemory(gateway.process) as memory:
+            for sock in slow:
+                sock.sendall(client_frame(10))
+            wait_for(stopped, every=0.2, what="an end of the flood")
+            began = time.monotonic()
+            for _ in range(200):
+                for sock in quick:
+                    assert ask(sock, 600) == server_frame(600)
+            seconds = time.monotonic() - began
         for sock in slow:
-            sock.sendall(client_frame(10))
-        seen = []
-
-        def stopped():
-            seen.append(passed(gateway))
-            return seen[-1] > SLOW * MB and seen[-3:] == [seen[-1]] * 3
-
-        wait_for(stopped, every=0.2, what="an end of the flood")
-        began = time.monotonic()
-        for _ in range(200):
-            for sock in quick:
-                assert ask(sock, 600) == server_frame(600)
-        seconds = time.monotonic() - began
+            assert read(sock, SLOW_FRAMES * len(server_frame(MB))) == SLOW_FRAMES * server_frame(MB)
     print(f"1000 answers in {seconds:.2f} s beside {SLOW} that do not read; grew by {memory.growth / MB:.1f} MB")
     assert memory.growth < SLOW * MB
-    for sock in slow:
-        assert read(sock, 16 * len(server_frame(MB))) == 16 * server_frame(MB)
-    close(gateway, [*slow, *quick])
 
 
 def test_a_gigabyte_of_output_passes_at_flat_memory(gateway):
-    (sock,) = sockets(gateway, 1, f"flood_{MB}_{FRAMES}")
-    before = passed(gateway)
-    with PeakMemory(gateway.process) as memory:
+    before, frame = passed(gateway), server_frame(MB)
+    with sockets(gateway, 1, f"flood_{MB}_{FRAMES}") as (sock,), PeakMemory(gateway.process) as memory:
         began = time.monotonic()
         sock.sendall(client_frame(10))
-        frame = server_frame(MB)
         for _ in range(FRAMES):
             assert read(sock, len(frame)) == frame
         seconds = time.monotonic() - began
@@ -208,12 +211,10 @@ def test_a_gigabyte_of_output_passes_at_flat_memory(gateway):
     assert passed(gateway) - before == FRAMES * len(frame)
     assert memory.samples > 5
     assert memory.growth < 16 * MB
-    close(gateway, [sock])
 
 
-def test_many_small_messages_keep_their_order_and_number(gateway):
-    socks = sockets(gateway, 20, "echo_600")
-    through = measure(socks, 600, 1.0, in_flight=16)
+def test_small_messages_on_many_sockets_pass_whole(gateway):
+    with sockets(gateway, 20, "echo_600") as socks:
+        through = measure(socks, 600, 1.0, in_flight=16)
     print(f"{through.per_second:.0f} messages/s")
     assert through.messages > 1000
-    close(gateway, socks)
