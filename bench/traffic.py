@@ -8,6 +8,8 @@ import sys
 import tempfile
 import time
 from dataclasses import dataclass
+from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 
 from tests import traffic_client
@@ -129,6 +131,7 @@ def report(rounds: int = ROUNDS, seconds: float = SECONDS) -> list[str]:
         memory = memory_rows(all_ways)
         found = take_turns(all_ways, rounds, seconds)
     version = nginx_version()
+    loop = f"uvloop {metadata.version('uvloop')}" if find_spec("uvloop") else "asyncio's own loop"
     nginx = (
         f"nginx {version}, one worker, as shipped and with larger buffers"
         if version
@@ -139,7 +142,7 @@ def report(rounds: int = ROUNDS, seconds: float = SECONDS) -> list[str]:
         "",
         f"Medians of {rounds} turns of {seconds:g} s, interleaved; client, proxy and upstream are processes of their "
         f"own on the same machine. {nginx}. The upstream stands in for Enterprise Gateway and for the Hub that the "
-        "gateway asks; all else of the gateway is real. Processor time is the proxy's. Goals: at least "
+        f"gateway asks; all else of the gateway is real, on {loop}. Processor time is the proxy's. Goals: at least "
         f"{MESSAGES_GOAL:.1f} times nginx as shipped in messages/s, {MEGABYTES_GOAL:.1f} times in MB/s; the ratio "
         "is the median of the rounds' own.",
         "",
