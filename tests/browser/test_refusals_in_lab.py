@@ -60,6 +60,55 @@ def test_with_the_extension_the_dialog_holds_the_refusal_alone(platform, lab, to
     assert not cut
 
 
+#: By the name of their picture: limits of alice, the kernel that she asks for, words that the dialog has to have.
+OTHERS = {
+    "too-many": ({"kernels": 0}, "Python in YARN", "you may have no kernels"),
+    "container": ({}, "Huge Spark", "gives has 6.0 GB"),
+}
+
+
+@pytest.fixture
+def huge(platform):
+    """A kernelspec whose driver is larger than the largest container."""
+    spec = platform.add_kernelspec("huge", "Huge Spark", driver_memory_mb=16384)
+    yield
+    spec.remove()
+
+
+def each_refusal(platform, page, lab_url, kind):
+    """Meet each of the other refusals."""
+    for name, (values, kernel, words) in OTHERS.items():
+        with limited(platform, **{**NO_LIMITS, **values}):
+            page.goto(lab_url)
+            lines, _ = refused(page, kernel, f"lab-refusal-{name}-{kind}.png")
+        assert words in " ".join(lines), name
+        assert "Traceback" not in "".join(lines)
+
+
+def test_with_the_extension_the_other_refusals_are_read_too_and_stand_on_my_limits_afterwards(
+    platform,
+    lab,  # noqa: F811 (a fixture)
+    huge,
+):
+    page = lab.page
+    each_refusal(platform, page, f"{platform.url}/user/alice/lab?reset", "extension")
+    page.goto(f"{platform.url}/services/portal/my-limits")
+    section = page.get_by_role("region", name="Refused in the last day")
+    for _, _, words in OTHERS.values():
+        expect(section).to_contain_text(words, timeout=30 * SECONDS)
+    folder = os.environ.get("HUB_EXT_SCREENSHOTS")
+    if folder:
+        section.screenshot(path=Path(folder) / "my-limits-refused.png")
+
+
+def test_home_says_the_largest_kernel_once_it_is_known(platform, logged_in):
+    page = logged_in("alice")
+    page.goto(f"{platform.url}/hub/home")
+    largest = page.locator("[data-remote-kernels-largest]")
+    expect(largest).to_contain_text("vcores", timeout=30 * SECONDS)
+    expect(page.get_by_text("The largest kernel you could start now:")).to_be_visible()
+
+
 @pytest.fixture
 def plain_server(platform, tmp_path):
     """A notebook server of alice without our extension: what an image has that lacks this package."""
@@ -104,3 +153,7 @@ def test_without_the_extension_every_line_can_still_be_read(page, plain_server, 
     assert [line for line in lines if line in LINES] == list(LINES)
     assert max(len(line) for line in lines if line in LINES) <= 80
     assert any("Error from Gateway" in line for line in lines)
+
+
+def test_without_the_extension_the_other_refusals_are_read_too(platform, page, plain_server, huge):
+    each_refusal(platform, page, f"{plain_server}/lab?reset&token=letmein", "plain")
