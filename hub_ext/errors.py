@@ -77,6 +77,9 @@ CASES: dict[str, Case] = {
     "file-missing": Case(500, "A file that the kernel needs is not there."),
     "resource-manager-unreachable": Case(503, "Enterprise Gateway does not reach the ResourceManager."),
     "submission-failed": Case(500, "The application could not be submitted."),
+    "submission-unknown": Case(
+        503, "What submits applications was lost in the midst of one, and YARN does not have it."
+    ),
     "application-failed": Case(500, "The application ended with a failure."),
     "application-killed": Case(500, "The application was ended by somebody."),
     "start-timeout": Case(504, "The kernel's application did not start in time."),

@@ -30,6 +30,7 @@ CAUSES: dict[str, tuple[int, str]] = {
     "file-missing": (500, OWNER),
     "resource-manager-unreachable": (503, LATER),
     "submission-failed": (500, LATER),
+    "submission-unknown": (503, "Start it again."),
     "application-failed": (500, LATER),
     "application-killed": (500, "Start it again if you want it back."),
     "start-timeout": (504, LATER),

@@ -40,7 +40,8 @@ class Spark:
         self._namespace: dict[str, Any] | None = None
         self._session: Any = None
         self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._start, name="spark-start", daemon=True)
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="spark-start", daemon=True)
         waiting = {"spark": Starting(self, "spark"), "sc": Starting(self, "sc"), "sql": self._sql}
         self._placeholders: dict[str, Any] = waiting if visible else {}
 
@@ -65,7 +66,7 @@ class Spark:
 
     def wait(self) -> Any:
         """Wait until Spark runs and return the session. Can be interrupted."""
-        self._thread.join()
+        self._over.wait()
         if self._error is not None:
             raise RuntimeError("Spark could not be started in this kernel.") from self._error
         return self._session
@@ -79,9 +80,17 @@ class Spark:
         except Exception as error:  # the JVM may be going away; the interrupt itself is already delivered
             log.warning("Running Spark jobs could not be cancelled: %s", error)
 
+    def _run(self) -> None:
+        try:
+            if self._error is None:
+                self._start()
+        finally:
+            self._over.set()
+        if self._session is not None:
+            # Nobody who uses Spark waits for this.
+            self._on_ready()
+
     def _start(self) -> None:
-        if self._error is not None:
-            return
         try:
             from pyspark import SparkContext
             from pyspark.sql import SparkSession
@@ -103,7 +112,6 @@ class Spark:
             if self._namespace is not None:
                 self._publish(session)
         log.info("Spark is ready: application=%s", session.sparkContext.applicationId)
-        self._on_ready()
 
     def _publish(self, session: Any) -> None:
         """Put the real ones in place of the placeholders that are still there."""

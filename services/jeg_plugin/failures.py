@@ -107,7 +107,7 @@ _KNOWN = (
     _known(
         r"the submitter was lost with",
         "submission-unknown",
-        "The submitter was lost in the midst of it, and YARN does not have the application: start the kernel again.",
+        "The submitter was lost in the midst of it, and YARN does not have the application.",
         503,
     ),
     _known(

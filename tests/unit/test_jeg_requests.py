@@ -13,7 +13,7 @@ import time
 import pytest
 
 from jeg_plugin import remote_kernel_requests as module
-from jeg_plugin.remote_kernel_requests import CLOCK_SECONDS, Inspection, RequestError, Requests, signed
+from jeg_plugin.remote_kernel_requests import CLOCK_SECONDS, FROM_DRIVER, Inspection, RequestError, Requests, signed
 
 KEY = b"key-of-this-kernel"
 
@@ -129,6 +129,14 @@ def test_a_recorded_request_counts_once(served, caplog):
     until(lambda: caplog.text.count("it was sent before") == 3, "each is logged")
     assert served.interrupted == []
     assert_the_owner_is_heard(served)
+
+
+def test_what_a_driver_tells_is_no_request_and_a_request_is_nothing_that_it_tells():
+    told = signed(KEY, {"spark_ready": 1}, FROM_DRIVER)
+    assert Inspection(KEY, FROM_DRIVER).request_in(told)["spark_ready"] == 1
+    for inspection, content in ((Inspection(KEY), told), (Inspection(KEY, FROM_DRIVER), signed(KEY, {"signum": 9}))):
+        with pytest.raises(RequestError, match="not signed"):
+            inspection.request_in(content)
 
 
 def test_a_request_stays_known_until_it_is_too_old(monkeypatch):
