@@ -137,7 +137,7 @@ class Launches:
                 ticket.release()
                 reason = work.reason or f"start failed: {words(error)}"
                 await self._ends.undo(kernel, reason, answered=answered or was_answered(error))
-                room.fail(_told(error, work))
+                room.fail(_told(error, work), dismissed=work.to_end.is_set() and work.reason != INTERRUPTED)
                 raise
             finally:
                 ticket.release()

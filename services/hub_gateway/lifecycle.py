@@ -122,6 +122,8 @@ class Lifecycle:
             self._forsaken(kernel, work, launch)
             raise
         # Nothing is waited for from here on: a client that went away now would leave a kernel that it does not know.
+        if launch.done():
+            self.rooms.forget(kernel.id)  # a failure is the answer; nobody else knows this kernel
         model = launch.result() if launch.done() else starting_model(kernel)
         self._notes.started(person.name)
         return described(model, kernel, limits, self._start_of(kernel))
@@ -230,8 +232,9 @@ class Lifecycle:
     async def kernels(self, owner: str | None) -> list[dict[str, Any]]:
         """Return the models of `owner`'s kernels, or of everyone's; also of those that wait for room in YARN."""
         own = by_id([kernel for kernel in await self._registry.alive(owner) if kernel.state != ENDING])
+        failed = await self._failed(owner) if owner is not None else []
         if not own:
-            return []
+            return failed
         models = {str(model.get("id")): model for model in await self._upstream.kernels()}
         models |= {kernel.id: starting_model(kernel) for kernel in own.values() if _only_here(kernel, models)}
         limits = await self._limits.of_all({kernel.owner for kernel in own.values()})
@@ -239,7 +242,17 @@ class Lifecycle:
             described(models[kernel.id], kernel, limits[kernel.owner], self._start_of(kernel))
             for kernel in own.values()
             if kernel.id in models
-        ]
+        ] + [model for model in failed if model["id"] not in own]
+
+    async def _failed(self, owner: str) -> list[dict[str, Any]]:
+        """Return the models of starts that have failed, as long as their clients are there; see `Room.listed`."""
+        rooms = self.rooms.failed(owner)
+        limits = await self._limits.of(owner) if rooms else {}
+        return [described(starting_model(one.kernel, "dead"), one.kernel, limits, one.told()) for one in rooms]
+
+    async def failed(self, owner: str, kernel_id: str) -> dict[str, Any] | None:
+        """Return the model of a start that has failed, or None; see `Room.listed`."""
+        return next((model for model in await self._failed(owner) if model["id"] == kernel_id), None)
 
     async def ended(self, owner: str) -> list[dict[str, Any]]:
         """Return what became of the kernels of `owner` that ended not long ago, the last one first."""

@@ -37,7 +37,7 @@ def described(
     }
 
 
-def starting_model(kernel: Kernel) -> dict[str, Any]:
+def starting_model(kernel: Kernel, state: str = "starting") -> dict[str, Any]:
     """Return the model of a kernel that is being launched, as Enterprise Gateway will give it.
 
     Jupyter's own server reads the time in this form and in no other.
@@ -45,7 +45,7 @@ def starting_model(kernel: Kernel) -> dict[str, Any]:
     return {
         "id": kernel.id,
         "name": kernel.kernelspec,
-        "execution_state": "starting",
+        "execution_state": state,
         "connections": 0,
         "last_activity": kernel.started_at.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
     }

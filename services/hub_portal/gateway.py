@@ -148,13 +148,18 @@ def read_catalogue(body: Any) -> Catalogue:
 
 
 def read_kernels(body: Any) -> tuple[RunningKernel, ...]:
-    """Read the answer of ``/api/kernels``."""
-    return tuple(_read_kernel(one) for one in body if isinstance(one, dict)) if isinstance(body, list) else ()
+    """Read the answer of ``/api/kernels``, without those that could not start: they are among the ended ones."""
+    found = [one for one in body if isinstance(one, dict)] if isinstance(body, list) else []
+    return tuple(_read_kernel(one) for one in found if _start_of(one).get("phase") != "failed")
+
+
+def _start_of(model: dict[str, Any]) -> dict[str, Any]:
+    return (model.get("remote_kernel") or {}).get("start") or {}
 
 
 def _read_kernel(model: dict[str, Any]) -> RunningKernel:
     ours = model.get("remote_kernel") or {}
-    start = ours.get("start") or {}
+    start = _start_of(model)
     return RunningKernel(
         id=str(model.get("id", "")),
         kernelspec=str(ours.get("kernelspec") or model.get("name", "")),

@@ -55,6 +55,7 @@ async def test_what_fails_within_the_patience_is_the_answer(gateway):
     gateway.upstream.finish(PublicError("queue-stopped", "The queue is stopped."))
     with pytest.raises(PublicError, match="The queue is stopped"):
         await starting
+    assert await gateway.lifecycle.kernels("alice") == []
 
 
 async def test_what_fails_later_is_told_in_the_room_after_the_place_was_given_back(gateway):
@@ -64,7 +65,11 @@ async def test_what_fails_later_is_told_in_the_room_after_the_place_was_given_ba
     await over(room)
     assert room.failure.sentence == "The queue is stopped."
     assert await gateway.row() is None
-    assert await gateway.lifecycle.kernels("alice") == []
+    (listed,) = await gateway.lifecycle.kernels("alice")
+    assert (listed["id"], listed["execution_state"]) == (row.id, "dead")
+    assert await gateway.lifecycle.failed("alice", row.id) == listed
+    assert await gateway.lifecycle.failed("bob", row.id) is None
+    assert await gateway.lifecycle.kernels(None) == []
     assert await gateway.lifecycle.waiting_room("alice", row.id) is room
     with pytest.raises(PublicError, match="no such kernel"):
         await gateway.lifecycle.waiting_room("bob", row.id)
@@ -154,6 +159,7 @@ async def test_a_start_waits_in_line_with_its_lease_and_can_be_cancelled_there(g
     room = await gateway.lifecycle.waiting_room("alice", row.id)
     await gateway.lifecycle.stop(row, "stopped by its owner")
     assert (await over(room)).failure.sentence == "Its start was ended: stopped by its owner."
+    assert await gateway.lifecycle.kernels("alice") == []
     assert await gateway.row() is None
     assert blocked.length == 0
 

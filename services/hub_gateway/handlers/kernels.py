@@ -79,9 +79,14 @@ class KernelHandler(GatewayHandler):
     """``GET`` and ``DELETE …/api/kernels/ID``"""
 
     async def get(self, owner: str, kernel_id: str) -> None:
-        self.write_json(await self.lifecycle.get(await self.lifecycle.owned(self.owner, kernel_id)))
+        failed = await self.lifecycle.failed(self.owner, kernel_id)
+        self.write_json(failed or await self.lifecycle.get(await self.lifecycle.owned(self.owner, kernel_id)))
 
     async def delete(self, owner: str, kernel_id: str) -> None:
+        if await self.lifecycle.failed(self.owner, kernel_id):
+            self.lifecycle.rooms.forget(kernel_id)
+            self.no_content()
+            return
         kernel = await self.lifecycle.owned(self.owner, kernel_id)
         who = "its owner" if self.identity.name == kernel.owner else f"administrator {self.identity.name}"
         await self.lifecycle.stop(kernel, f"stopped by {who}")
@@ -92,7 +97,8 @@ class InterruptHandler(GatewayHandler):
     """``POST …/api/kernels/ID/interrupt``; of a kernel that is starting this cancels the start."""
 
     async def post(self, owner: str, kernel_id: str) -> None:
-        await self.lifecycle.interrupt(await self.lifecycle.owned(self.owner, kernel_id))
+        if not await self.lifecycle.failed(self.owner, kernel_id):
+            await self.lifecycle.interrupt(await self.lifecycle.owned(self.owner, kernel_id))
         self.no_content()
 
 

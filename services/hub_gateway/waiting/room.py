@@ -16,6 +16,9 @@ from .phases import Clock
 from .tiny_kernel import Failure, failure_of
 from .whereabouts import CONNECTING, SUBMITTING, Whereabouts, as_json, html, in_line, sentence
 
+#: Seconds for which a start that failed stays listed while no client is there.
+LISTED = 30.0
+
 
 class Room:
     """From the request for a kernel until it is there, or will not come.
@@ -47,6 +50,8 @@ class Room:
         self._now = now
         self._began = now()
         self._where = Whereabouts()
+        self._empty_since = self._began
+        self._dismissed = False
         self.clock = Clock(kernel.started_at.timestamp(), self._began)
 
     @property
@@ -60,8 +65,20 @@ class Room:
         """Whether the kernel may still come."""
         return not self.over.is_set()
 
+    @property
+    def listed(self) -> bool:
+        """Whether a kernel that could not start is still listed.
+
+        A notebook server forgets a kernel that is not, and JupyterLab the cells that wait for it, before they are told
+        why.
+        """
+        stays = bool(self.guests) or self._now() - self._empty_since < LISTED
+        return self.failure is not None and not self._dismissed and stays
+
     def told(self) -> dict[str, Any]:
         """Return where the start is, for programs and pages."""
+        if self.failure is not None:
+            return {"phase": "failed", "ahead": None, "text": self.failure.sentence, "seconds": 0}
         return as_json(self.where, self._now() - self._began)
 
     # -- guests ----------------------------------------------------------------------------------
@@ -85,6 +102,7 @@ class Room:
         if self.guests.get(key) is not guest:
             return
         del self.guests[key]
+        self._empty_since = self._now()
         if self.waits and guest.kept.raw:
             self.left[key] = guest.kept
 
@@ -121,11 +139,12 @@ class Room:
         self.clock.seen("connected", self._now())
         self.over.set()
 
-    def fail(self, error: PublicError) -> None:
-        """Say that the kernel will not come."""
+    def fail(self, error: PublicError, *, dismissed: bool = False) -> None:
+        """Say that the kernel will not come; `dismissed` if that is what its owner wanted."""
         if self.over.is_set():
             return
         self.failure = failure_of(error)
+        self._dismissed, self._empty_since = dismissed, self._now()
         self.left.clear()
         for guest in list(self.guests.values()):
             guest.fail(self.failure)

@@ -62,6 +62,10 @@ class Rooms:
         room = self._rooms.get(kernel_id)
         return room if room is not None and room.waits else None
 
+    def failed(self, owner: str) -> list[Room]:
+        """Return the rooms of this person's starts that have failed and are still listed."""
+        return [room for room in self._rooms.values() if room.kernel.owner == owner and room.listed]
+
     def close(self, room: Room) -> None:
         """Close the room of a start that is over; that of a failed one stays open for a while."""
         if self._rooms.get(room.kernel.id) is not room:
@@ -70,6 +74,12 @@ class Rooms:
             del self._rooms[room.kernel.id]
         else:
             self._forgotten_at[room.kernel.id] = time.monotonic() + REMEMBERED
+
+    def forget(self, kernel_id: str) -> None:
+        """Close a start's room for good, if it has one."""
+        room = self._rooms.get(kernel_id)
+        if room is not None and room.failure is not None:
+            self.remove(room)
 
     def remove(self, room: Room) -> None:
         """Close a room for good, and send away who is still in it."""
@@ -90,7 +100,7 @@ class Rooms:
 
     async def look(self) -> None:
         """Ask where the starts are, and tell the guests."""
-        self._forget()
+        self._forget_old()
         waiting = [room for room in self._rooms.values() if room.waits]
         self._count(waiting)
         submitted = [room for room in waiting if room.where.phase != "requested"]
@@ -122,7 +132,7 @@ class Rooms:
         chosen = [*first, *others[self._turn :], *others[: self._turn]]
         return [room.kernel.id for room in chosen[:FRESH]]
 
-    def _forget(self) -> None:
+    def _forget_old(self) -> None:
         now = time.monotonic()
         for kernel_id in [one for one, until in self._forgotten_at.items() if until < now]:
             self.remove(self._rooms[kernel_id])
