@@ -9,6 +9,7 @@ from enterprise_gateway.services.sessions.kernelsessionmanager import FileKernel
 from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.session import Session
 from jupyter_server._tz import utcnow
+from tornado.web import HTTPError
 from traitlets import default
 
 from . import failures
@@ -129,8 +130,14 @@ class YarnMappingKernelManager(RemoteMappingKernelManager):
         return started
 
     def kernel_model(self, kernel_id: str) -> dict[str, Any]:
-        """Return what is told of a kernel, with the times of its start: seconds since 1970, by this gateway's clock."""
-        model = dict(super().kernel_model(kernel_id))
+        """Return what is told of a kernel, with the times of its start: seconds since 1970, by this gateway's clock.
+
+        One whose start is not quite over has no state yet. It would fail the list of all kernels; so it is not there.
+        """
+        try:
+            model = dict(super().kernel_model(kernel_id))
+        except AttributeError:
+            raise HTTPError(404, f"Kernel is starting: {kernel_id}") from None
         proxy = self._kernels[kernel_id].process_proxy
         if isinstance(proxy, YarnKernelProxy) and proxy.start_phases:
             model["start_phases"] = dict(proxy.start_phases)
