@@ -71,7 +71,7 @@ def start(way: Way, stack: Stack, user: int) -> dict[str, float]:
 
 def _told(client: KernelClient, stack: Stack, asked: float) -> dict[str, float]:
     """Return the phases that the ResourceManager tells of any application, and those that our gateway tells."""
-    mine = [app for app in stack.applications() if client.kernel_id in (app["name"] + app["applicationTags"])]
+    mine = [app for app in stack.applications() if client.kernel_id in app["name"] + app.get("applicationTags", "")]
     found = {}
     if mine:
         found["submitted"] = mine[-1]["startedTime"] / 1000 - asked

@@ -20,7 +20,12 @@ DRIVER = Path(__file__).with_name("driver.py")
 #: They go with the driver into its container, where each is a module of its own.
 DRIVER_MODULES = tuple(
     Path(__file__).with_name(name)
-    for name in ("remote_kernel_channel.py", "remote_kernel_requests.py", "remote_kernel_app.py")
+    for name in (
+        "remote_kernel_channel.py",
+        "remote_kernel_requests.py",
+        "remote_kernel_app.py",
+        "remote_kernel_spark.py",
+    )
 )
 #: The only variables that the submission client gets besides those set here.
 PASSED_ON = (

@@ -20,14 +20,14 @@ from .definition import Definition, DefinitionError, definition_of, kernel_id_of
 from .java_options import SMALL_HEAP, defaults_in, java_settings, small_heap_mb_of
 from .node import node_of
 from .story import REQUEST_ID, TELLS, Story, request_id_of
-from .submitting import SOCKET, ClusterRefusedError, NotSubmittedError, Request, UnknownError, submit
+from .submitting import SOCKET, UNKNOWN, ClusterRefusedError, NotSubmittedError, Request, UnknownError, submit
 
 #: kernel.json is small; whatever is larger is something else.
 MAXIMUM_BYTES = 256 * 1024
 USAGE = "usage: jeg_plugin.launch RESOURCE_DIR KERNEL_ID RESPONSE_ADDRESS PUBLIC_KEY PORT_RANGE"
-#: Exit statuses. The last one: nobody can tell whether the application was submitted.
-UNUSABLE, REFUSED, UNKNOWN = 2, 1, 75
-#: How a line for the gateway begins that says which way a submission goes; `process_proxy` counts them.
+#: Exit statuses, beside that of a submission of which nobody knows.
+UNUSABLE, REFUSED = 2, 1
+#: How a line for the gateway begins that says which way a submission goes.
 BY_SUBMITTER, BY_CLIENT = "The submitter submits", "Spark's client submits"
 
 
@@ -115,6 +115,12 @@ def main() -> int:
     except OSError as error:
         print(f"Error: the submission client can't be started: {error.strerror}: {error.filename}", file=sys.stderr)
     return UNUSABLE
+
+
+def submitted_by(line: str) -> str | None:
+    """Return by which way an application was submitted, from a line that this program tells; None: it says no such."""
+    ways = {BY_SUBMITTER: "submitter", BY_CLIENT: "client"}
+    return next((by for words, by in ways.items() if line.startswith(words)), None)
 
 
 def _ask_submitter(path: str, request: Request) -> int | None:

@@ -4,13 +4,17 @@ import os
 import signal
 import subprocess
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 
 from .story import TELLS
+from .submitting import UNKNOWN
 
 MAXIMUM_LINES = 200
 MAXIMUM_LINE = 2000
+#: How long an application may take to appear that was perhaps submitted.
+UNKNOWN_SECONDS = 5.0
 
 
 class Launcher:
@@ -28,6 +32,7 @@ class Launcher:
         self._process = process
         self._told = told
         self._lines: deque[str] = deque(maxlen=MAXIMUM_LINES)
+        self._unknown_since: float | None = None
         self._reader = threading.Thread(target=self._read, name="launcher-output", daemon=True)
         self._reader.start()
 
@@ -35,6 +40,20 @@ class Launcher:
     def exit_code(self) -> int | None:
         """Its exit status, None while it runs."""
         return self._process.poll()
+
+    def has_failed(self, unseen: str = "") -> bool:
+        """Say whether it ended without an application that is yet to be seen.
+
+        Parameters
+        ----------
+        unseen : str
+            Why nobody can look for the application at the moment, if so.
+        """
+        if self.exit_code != UNKNOWN:
+            return bool(self.exit_code)
+        if self._unknown_since is None or unseen:
+            self._unknown_since = time.monotonic()
+        return time.monotonic() - self._unknown_since >= UNKNOWN_SECONDS
 
     def output(self) -> str:
         """Return the last lines; waits shortly for those of a process that has just ended."""

@@ -19,29 +19,24 @@ from typing import Any, ClassVar
 from enterprise_gateway.services.processproxies.yarn import YarnClusterProcessProxy, cert_path
 
 from . import failures, metrics
+from .applications import applications_before, look
 from .cleaning import FailedStart, end_later
 from .definition import DefinitionError, user_of
-from .java_options import SMALL_HEAP
-from .launch import BY_CLIENT, BY_SUBMITTER, UNKNOWN
+from .launch import submitted_by
 from .launcher import Launcher
-from .node import NODE
+from .phases import WORDS, Phases
 from .remote_kernel_requests import signed
 from .reports import Reports
-from .resource_manager import ALIVE, ENDED, RefusedError, ResourceManager, UnreachableError, kerberos, newest
+from .resource_manager import ALIVE, ENDED, RefusedError, ResourceManager, UnreachableError, kerberos
 from .start_failures import KernelStartError, outcome_of, seconds_of
 from .story import REQUEST_ID, Story, request_id_of
-from .submitter import Submitter
-from .submitting import SOCKET
+from .submitter import Submitter, for_launcher
 from .threads import in_thread
 
 POLL_SECONDS = float(os.getenv("EG_POLL_INTERVAL", "0.5"))
 #: How long an ended application may take until YARN says so.
 KILL_SECONDS = 5.0
 TELL_TIMEOUT = 2.0
-#: How long an application may take to appear that was perhaps submitted.
-UNKNOWN_SECONDS = 5.0
-#: What an application's states mean for its kernel.
-WORDS = {"ACCEPTED": "accepted, waits for its container", "RUNNING": "driver runs"}
 
 
 class YarnKernelProxy(YarnClusterProcessProxy):
@@ -65,10 +60,7 @@ class YarnKernelProxy(YarnClusterProcessProxy):
         self._resource_manager: ResourceManager | None = None
         self._launcher: Launcher | None = None
         self._aborted = asyncio.Event()
-        #: When each step of the start was reached, by this gateway's clock.
-        self.start_phases: dict[str, float] = {}
-        #: When the launcher ended without knowing what it had done.
-        self._unknown_since: float | None = None
+        self.start_phases = Phases()
         #: Signs what the driver is told. A restarted kernel has another proxy, and another key.
         self._key = b""
         #: The application, if YARN would not end it when it was asked last.
@@ -91,14 +83,14 @@ class YarnKernelProxy(YarnClusterProcessProxy):
         except DefinitionError as error:
             raise KernelStartError(failures.bad_definition(str(error))) from None
         self._request = request_id_of(kwargs["env"].get(REQUEST_ID))
-        kwargs["env"] = self._for_launcher(kwargs["env"])
+        kwargs["env"] = for_launcher(kwargs["env"], self.submitter)
         self.starting[self] = asyncio.get_running_loop().create_future()
         metrics.STARTING.set(len(self.starting))
         outcome = "connected"
         try:
             if self.stopping:
                 raise KernelStartError(failures.STOPPING)
-            before = await self._applications_before()
+            before = await applications_before(self._manager(), self.kernel_id)
             try:
                 await self._start(kernel_cmd, before, kwargs)
             except BaseException:
@@ -125,23 +117,6 @@ class YarnKernelProxy(YarnClusterProcessProxy):
         """Break off a start that is under way; it fails as if by itself."""
         self._aborted.set()
 
-    async def _applications_before(self) -> frozenset[str]:
-        """Return the ids of this kernel's earlier applications; also finds out whether YARN answers at all."""
-        try:
-            applications = await in_thread(self._manager().all_applications, self.kernel_id)
-        except UnreachableError as error:
-            raise KernelStartError(failures.unreachable(str(error))) from None
-        except RefusedError as error:
-            raise KernelStartError(failures.refused(str(error))) from None
-        return frozenset(str(application.get("id")) for application in applications)
-
-    def _for_launcher(self, environment: dict[str, str]) -> dict[str, str]:
-        """Add how this gateway submits; a request has no say in it."""
-        own = {name: os.environ[name] for name in (NODE, SMALL_HEAP) if name in os.environ}
-        if self.submitter is not None:
-            own[SOCKET] = self.submitter.path
-        return {name: value for name, value in environment.items() if not name.startswith("REMOTE_KERNELS_")} | own
-
     async def _start(self, kernel_cmd: list[str], before: frozenset[str], kwargs: dict[str, Any]) -> None:
         process = self.launch_kernel(kernel_cmd, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, **kwargs)
         self._launcher = Launcher(process, self._told)
@@ -151,7 +126,7 @@ class YarnKernelProxy(YarnClusterProcessProxy):
         aborted = asyncio.ensure_future(self._aborted.wait())
         try:
             while True:
-                application, trouble = await self._look(before)
+                application, trouble = await look(self._manager(), self.kernel_id, before)
                 if application is not None:
                     self._note(application)
                     if self.last_known_state in ENDED:
@@ -160,10 +135,10 @@ class YarnKernelProxy(YarnClusterProcessProxy):
                     if host and report.done():
                         await self._connect(host, report.result())
                         return
-                elif self._launcher.exit_code and not self._may_still_appear(trouble):
+                elif self._launcher.has_failed(trouble):
                     output = await in_thread(self._launcher.output)
                     self.log.warning("Submission of kernel %s failed:\n%s", self.kernel_id, output)
-                    raise KernelStartError(failures.of_client(output, self._launcher.exit_code))
+                    raise KernelStartError(failures.of_client(output, self._launcher.exit_code or 0))
                 if self._aborted.is_set():
                     raise KernelStartError(failures.STOPPING)
                 if time.monotonic() > deadline:
@@ -174,39 +149,22 @@ class YarnKernelProxy(YarnClusterProcessProxy):
             report.cancel()
             aborted.cancel()
 
-    def _may_still_appear(self, trouble: str) -> bool:
-        """Say whether an application may yet be seen that was perhaps submitted."""
-        if self._launcher is None or self._launcher.exit_code != UNKNOWN:
-            return False
-        if self._unknown_since is None or trouble:
-            self._unknown_since = time.monotonic()
-        return time.monotonic() - self._unknown_since < UNKNOWN_SECONDS
-
-    async def _look(self, before: frozenset[str]) -> tuple[dict[str, Any] | None, str]:
-        """Return this start's application, and what went wrong if the ResourceManager gave no answer."""
-        try:
-            return newest(await in_thread(self._manager().applications, self.kernel_id), before), ""
-        except (UnreachableError, RefusedError) as error:
-            return None, failures.one_line(str(error), 200)
-
     def _note(self, application: dict[str, Any]) -> None:
         if self.application_id != application["id"]:
             self.application_id = application["id"]
             self.last_known_state = None
-            self.start_phases.setdefault("submitted", time.time())
             self.log.info("Kernel submitted: application=%s %s", self.application_id, self.story)
         state = application.get("state")
-        if state in ("ACCEPTED", "RUNNING"):
-            self.start_phases.setdefault("accepted", time.time())
+        self.start_phases.see(state)
         if state != self.last_known_state and state in WORDS:
             self.log.info("Kernel %s: application=%s %s", WORDS[state], self.application_id, self.story)
         self.last_known_state = state
 
     def _told(self, line: str) -> None:
         self.log.info("Launcher: %s", line)
-        for words, by in ((BY_SUBMITTER, "submitter"), (BY_CLIENT, "client")):
-            if line.startswith(words):
-                metrics.SUBMISSIONS.labels(by=by).inc()
+        by = submitted_by(line)
+        if by is not None:
+            metrics.SUBMISSIONS.labels(by=by).inc()
 
     async def _connect(self, host: str, report: dict[str, Any]) -> None:
         self.assigned_host = host
@@ -215,27 +173,16 @@ class YarnKernelProxy(YarnClusterProcessProxy):
         except OSError:
             raise KernelStartError(failures.unknown_node(host)) from None
         self._key = str(report.get("key", "")).encode()
-        ago = report.pop("driver_seconds", None)
+        self.start_phases.connect(report.pop("driver_seconds", None), self.kernel_launch_timeout)
         self._setup_connection_info(report)
-        self._note_connected(ago)
+        self._reports.listen(self.kernel_id, self._key, self._hear)
         self.log.info("Kernel connected: application=%s node=%s %s", self.application_id, host, self.story)
         # The launcher's work is done; the driver is a process of another machine.
         self.local_proc = None
 
-    def _note_connected(self, driver_seconds: Any) -> None:
-        now = time.time()
-        if isinstance(driver_seconds, float) and 0 <= driver_seconds <= self.kernel_launch_timeout:
-            self.start_phases["driver"] = now - driver_seconds
-        self.start_phases["connected"] = now
-        self._listen()
-
-    def _listen(self) -> None:
-        if self._key:
-            self._reports.listen(self.kernel_id, self._key, self._hear)
-
     def _hear(self, message: dict[str, Any]) -> None:
         if message.get("spark_ready"):
-            self.start_phases.setdefault("spark_ready", time.time())
+            self.start_phases.reach("spark_ready")
             self.log.info("Spark is ready: application=%s %s", self.application_id, self.story)
 
     # -- life (called in worker threads) ---------------------------------------------------------
@@ -332,7 +279,7 @@ class YarnKernelProxy(YarnClusterProcessProxy):
         # The session keeps it with the rest of the connection, which is loaded before.
         self._key = self.kernel_manager.session.key
         self._reports.forget(self.kernel_id)
-        self._listen()
+        self._reports.listen(self.kernel_id, self._key, self._hear)
 
     # -- the ResourceManager -----------------------------------------------------------------------
 

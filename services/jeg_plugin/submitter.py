@@ -15,8 +15,9 @@ from typing import Any
 
 from . import metrics
 from .command import DRIVER, OPENED, PASSED_ON, class_path_options, java_of
+from .java_options import SMALL_HEAP
 from .node import NODE, SUBMITTER_CLASS, Node, node_of
-from .submitting import ping
+from .submitting import SOCKET, ping
 from .threads import in_thread
 
 #: ``false`` switches the submitter off.
@@ -180,3 +181,11 @@ def _class_path(environ: Mapping[str, str], node: Node) -> list[str]:
 def environment(environ: Mapping[str, str]) -> dict[str, str]:
     """Return the JVM's whole environment: where things are, and with Kerberos where its own key is."""
     return {name: environ[name] for name in (*PASSED_ON, *KERBEROS) if name in environ}
+
+
+def for_launcher(given: Mapping[str, str], submitter: Submitter | None) -> dict[str, str]:
+    """Return the launching program's environment: how this gateway submits, in which a request has no say."""
+    own = {name: os.environ[name] for name in (NODE, SMALL_HEAP) if name in os.environ}
+    if submitter is not None:
+        own[SOCKET] = submitter.path
+    return {name: value for name, value in given.items() if not name.startswith("REMOTE_KERNELS_")} | own

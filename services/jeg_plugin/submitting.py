@@ -15,6 +15,8 @@ SOCKET = "REMOTE_KERNELS_SUBMITTER"
 #: A running submitter takes a request at once, and others may be before this one when it prepares.
 HEARD_SECONDS = 3.0
 READY_SECONDS = 45.0
+#: Exit status of the launching program when nobody can tell whether the application was submitted.
+UNKNOWN = 75
 _LENGTH = struct.Struct(">H")
 
 

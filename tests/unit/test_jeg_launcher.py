@@ -2,7 +2,9 @@ import subprocess
 import sys
 import time
 
+from jeg_plugin import launcher as launcher_module
 from jeg_plugin.launcher import MAXIMUM_LINE, MAXIMUM_LINES, Launcher
+from jeg_plugin.submitting import UNKNOWN
 
 
 def launched(program, *told):
@@ -36,6 +38,19 @@ def test_what_it_tells_of_the_submission_is_passed_on_and_is_no_complaint():
     assert ended(launcher) == 0
     assert launcher.output().splitlines()[-1] == "why"
     assert told == ["submits"]
+
+
+def test_one_that_knows_not_what_it_did_has_failed_when_no_application_is_seen_for_a_while(monkeypatch):
+    monkeypatch.setattr(launcher_module, "UNKNOWN_SECONDS", 0.2)
+    failed, unknown = launched("raise SystemExit(1)"), launched(f"raise SystemExit({UNKNOWN})")
+    assert (ended(failed), ended(unknown)) == (1, UNKNOWN)
+    assert failed.has_failed()
+    assert not unknown.has_failed()
+    time.sleep(0.25)
+    # Without anybody who could see it, the while does not pass.
+    assert not unknown.has_failed("the ResourceManager does not answer")
+    time.sleep(0.25)
+    assert unknown.has_failed()
 
 
 def test_endless_words_are_bounded():

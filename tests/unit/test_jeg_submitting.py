@@ -11,10 +11,19 @@ from jeg_plugin import submitting
 from jeg_plugin.command import Start, argv_of, request_of
 from jeg_plugin.definition import Definition, Size
 from jeg_plugin.java_options import SMALL_HEAP_MB, SMALL_OPTIONS, defaults_in, java_settings, small_heap_mb_of
-from jeg_plugin.launch import UNKNOWN, _ask_submitter
+from jeg_plugin.launch import BY_CLIENT, BY_SUBMITTER, _ask_submitter, submitted_by
 from jeg_plugin.node import NODE, Node, node_of
-from jeg_plugin.submitter import Submitter, command, environment
-from jeg_plugin.submitting import ClusterRefusedError, NotSubmittedError, Request, UnknownError, ping, submit
+from jeg_plugin.submitter import Submitter, command, environment, for_launcher
+from jeg_plugin.submitting import (
+    SOCKET,
+    UNKNOWN,
+    ClusterRefusedError,
+    NotSubmittedError,
+    Request,
+    UnknownError,
+    ping,
+    submit,
+)
 
 from .test_jeg_command import KERNEL_ID, KEY, PYTHON, SITE, SPARK, START, conf, options
 
@@ -300,3 +309,24 @@ def test_where_there_is_no_submitter_the_log_says_why(tmp_path, changes, why):
     assert Submitter("/run/x", environ, log).prepared() == (why is None)
     assert all(line.startswith("Kernels are submitted by Spark's own client: ") for line in log.lines)
     assert why is None or why in log.lines[0]
+
+
+def test_a_request_has_no_say_in_how_its_application_is_submitted(monkeypatch):
+    monkeypatch.setenv(NODE, "/opt/node")
+    monkeypatch.delenv("REMOTE_KERNELS_SMALL_HEAP_MB", raising=False)
+    given = {"KERNEL_ID": KERNEL_ID, NODE: "/tmp/x", SOCKET: "/tmp/y", "REMOTE_KERNELS_SMALL_HEAP_MB": "9"}
+    assert for_launcher(given, None) == {"KERNEL_ID": KERNEL_ID, NODE: "/opt/node"}
+    mine = Submitter("/run/x", {}, Log())
+    assert for_launcher(given, mine) == {"KERNEL_ID": KERNEL_ID, NODE: "/opt/node", SOCKET: "/run/x/submitter.sock"}
+
+
+@pytest.mark.parametrize(
+    ("line", "by"),
+    [
+        (f"{BY_SUBMITTER}: application=a", "submitter"),
+        (f"{BY_CLIENT}: kernel=k", "client"),
+        ("The submitter is away", None),
+    ],
+)
+def test_which_way_a_line_tells_of(line, by):
+    assert submitted_by(line) == by
