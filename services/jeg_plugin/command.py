@@ -40,6 +40,8 @@ PASSED_ON = (
     "KRB5_CONFIG",
     "KRB5CCNAME",
 )
+#: Those of them that decide which cluster and which Spark it is.
+SITE = ("HADOOP_CONF_DIR", "SPARK_CONF_DIR", "SPARK_HOME", "PYSPARK_ARCHIVES_PATH")
 _ADDRESS = re.compile(r"[0-9A-Za-z.-]{1,253}:[0-9]{1,5}")
 _PUBLIC_KEY = re.compile(r"[A-Za-z0-9+/=]{100,4000}")
 _PORT_RANGE = re.compile(r"[0-9]{1,5}\.\.[0-9]{1,5}")
@@ -87,7 +89,9 @@ class Start:
                 raise DefinitionError(f"the {name} from Enterprise Gateway is not one")
 
 
-def request_of(definition: Definition, start: Start, java: Mapping[str, str] | None = None) -> Request:
+def request_of(
+    definition: Definition, start: Start, site: Mapping[str, str], java: Mapping[str, str] | None = None
+) -> Request:
     """Build what the submitter gets; the same application as that of `argv_of`, whose parameters these are."""
     size = definition.size
     modules = ",".join(module.as_uri() for module in DRIVER_MODULES)
@@ -100,7 +104,9 @@ def request_of(definition: Definition, start: Start, java: Mapping[str, str] | N
         "spark.submit.pyFiles": modules,
         "spark.yarn.dist.pyFiles": modules,
     }
-    return Request(start.user, start.impersonate, DRIVER.as_uri(), settings, _driver_arguments(definition, start))
+    where = {name: site.get(name, "") for name in SITE}
+    arguments = _driver_arguments(definition, start)
+    return Request(start.user, start.impersonate, DRIVER.as_uri(), where, settings, arguments)
 
 
 def argv_of(

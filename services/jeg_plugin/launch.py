@@ -66,7 +66,7 @@ def prepare(arguments: Sequence[str], environ: Mapping[str, str]) -> Prepared:
     small_heap_mb = small_heap_mb_of(environ.get(SMALL_HEAP))
     java = java_settings(definition.size, node, _site_defaults(environ), small_heap_mb)
     argv = argv_of(definition, start, environment, node, java)
-    return Prepared(argv, environment, request_of(definition, start, java))
+    return Prepared(argv, environment, request_of(definition, start, environment, java))
 
 
 def story_of(environ: Mapping[str, str]) -> Story:

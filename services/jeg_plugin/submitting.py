@@ -32,6 +32,8 @@ class Request:
         Whether the submitter's account acts for the user, as with Kerberos.
     program : str
         The main program's file.
+    site : mapping
+        Variables of the environment that decide which cluster and which Spark; the submitter has to have the same.
     settings : mapping
         Spark's.
     arguments : sequence of str
@@ -41,6 +43,7 @@ class Request:
     user: str
     as_proxy: bool
     program: str
+    site: Mapping[str, str]
     settings: Mapping[str, str]
     arguments: Sequence[str]
 
@@ -123,12 +126,15 @@ def _encoded(request: Request) -> bytes:
     return b"".join(
         [
             *map(_string, (PROTOCOL, "submit", request.user, "proxy" if request.as_proxy else "user", request.program)),
-            _LENGTH.pack(len(request.settings)),
-            *(_string(part) for pair in request.settings.items() for part in pair),
+            *(_pairs(pairs) for pairs in (request.site, request.settings)),
             _LENGTH.pack(len(request.arguments)),
             *map(_string, request.arguments),
         ]
     )
+
+
+def _pairs(pairs: Mapping[str, str]) -> bytes:
+    return _LENGTH.pack(len(pairs)) + b"".join(_string(part) for pair in pairs.items() for part in pair)
 
 
 def _string(text: str) -> bytes:

@@ -150,10 +150,11 @@ def test_errors_are_those_of_spark_submit(stack: Stack) -> None:
     assert not stack.living()
 
 
-def request(user: str = "alice") -> tuple[str, submitting.Request]:
+def request(stack: Stack, user: str = "alice") -> tuple[str, submitting.Request]:
     kernel_id = str(uuid.uuid4())
     start = Start(kernel_id, user, "127.0.0.1:1", "A" * 200)
-    return kernel_id, request_of(Definition("python", Size(640), queue="notebooks"), start)
+    site = hadoop.enterprise_gateway_environment(stack.layout, stack.ports)
+    return kernel_id, request_of(Definition("python", Size(640), queue="notebooks"), start, site)
 
 
 class Gone(Exception):  # noqa: N818 - not an error
@@ -161,7 +162,7 @@ class Gone(Exception):  # noqa: N818 - not an error
 
 
 def test_whoever_goes_away_before_the_end_has_submitted_nothing(stack: Stack) -> None:
-    kernel_id, asked = request()
+    kernel_id, asked = request(stack)
 
     def leave(application: str) -> None:
         raise Gone(application)
@@ -182,7 +183,10 @@ def test_strangers_words_are_refused_and_harm_nothing(stack: Stack) -> None:
     assert os.stat(os.path.dirname(path)).st_mode & 0o077 == 0
     for user in ("", "../root", "a b", "alice\nroot", "-x", "x" * 64):
         with pytest.raises(NotSubmittedError, match="not the name of a user"):
-            submit(path, submitting.Request(**{**vars(request()[1]), "user": user}))
+            submit(path, submitting.Request(**{**vars(request(stack)[1]), "user": user}))
+    elsewhere = {"SPARK_CONF_DIR": "/elsewhere"}
+    with pytest.raises(NotSubmittedError, match="this submitter has another SPARK_CONF_DIR"):
+        submit(path, submitting.Request(**{**vars(request(stack)[1]), "site": elsewhere}))
     with contextlib.ExitStack() as open_ones:
         for content in (b"GET / HTTP/1.1\r\n\r\n", b"\xff" * 100_000, b"\0" * 1000, b"\0"):
             caller = open_ones.enter_context(socket.socket(socket.AF_UNIX))

@@ -30,7 +30,8 @@ from .test_jeg_command import KERNEL_ID, KEY, PYTHON, SITE, SPARK, START, conf, 
 DYNAMIC = Definition(
     "spark-python", Size(640, 2, executor_memory_mb=512, executors_max=3), archive="hdfs:///e/x.tar.gz"
 )
-REQUEST = Request("alice", False, "file:///driver.py", {"spark.yarn.tags": KERNEL_ID}, ["--type", "python"])
+WHERE = {"SPARK_HOME": "/opt/spark"}
+REQUEST = Request("alice", False, "file:///driver.py", WHERE, {"spark.yarn.tags": KERNEL_ID}, ["--type", "python"])
 NODE_FILES = Node("/opt/spark", "/opt/node/remote-kernels.jar", "/opt/node/spark.jsa")
 LOCAL_JARS = {"spark.yarn.jars": "local:/opt/spark/jars/*"}
 
@@ -43,7 +44,7 @@ LOCAL_JARS = {"spark.yarn.jars": "local:/opt/spark/jars/*"}
 def test_the_request_asks_for_what_the_clients_arguments_ask_for(definition, impersonate):
     start = Start(KERNEL_ID, "alice", "10.0.0.5:8877", KEY, impersonate=impersonate)
     java = java_settings(definition.size, NODE_FILES, LOCAL_JARS, SMALL_HEAP_MB)
-    argv, request = argv_of(definition, start, SITE, NODE_FILES, java), request_of(definition, start, java)
+    argv, request = argv_of(definition, start, SITE, NODE_FILES, java), request_of(definition, start, SITE, java)
     modules = options(argv, "--py-files")[0].split(",")
     # What SparkSubmit itself makes of its options.
     of_options = {
@@ -59,6 +60,9 @@ def test_the_request_asks_for_what_the_clients_arguments_ask_for(definition, imp
     assert request.program == f"file://{argv[program]}"
     assert request.arguments == argv[program + 1 :]
     assert (request.user, request.as_proxy) == ("alice", "--proxy-user" in argv)
+    assert request.site == {
+        name: SITE.get(name, "") for name in (*SITE, "PYSPARK_ARCHIVES_PATH") if name != "JAVA_HOME"
+    }
 
 
 def test_the_submitters_command_and_environment_hold_no_secret():
@@ -210,7 +214,7 @@ def test_a_submission(tmp_path):
     assert told == ["application_1_0001"]
     count = struct.pack(">H", 1)
     first = words("remote-kernels-submitter/1", "submit", "alice", "user", "file:///driver.py")
-    settings = count + words("spark.yarn.tags", KERNEL_ID)
+    settings = count + words("SPARK_HOME", "/opt/spark") + count + words("spark.yarn.tags", KERNEL_ID)
     assert heard == [first + settings + struct.pack(">H", 2) + words("--type", "python"), words("go")]
 
 

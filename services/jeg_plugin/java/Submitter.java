@@ -42,7 +42,7 @@ import org.apache.spark.deploy.yarn.ClientArguments;
  * socket that only this account can open, from {@code jeg_plugin.submitting}, which has checked every value.
  *
  * <p>Strings go both ways as DataInput's UTF. A request is the protocol, "submit", user, "user" or "proxy", the main
- * program, a count and that many settings (name, value), a count and that many arguments. Answers are pairs of a word
+ * program, and three lists with their counts: variables of the site (name, value), settings (name, value), arguments. Answers are pairs of a word
  * and a text: "heard"; "ready" with the application's id, when all but the submission itself is done; then, only after
  * the other side has said "go", "submitted". Or "failed": Spark or YARN refuses. Or "refused": this program can't.
  * Whoever goes away before "go" can be certain that nothing is submitted.
@@ -224,10 +224,8 @@ public final class Submitter {
             String user = in.readUTF();
             boolean asProxy = "proxy".equals(in.readUTF());
             String program = in.readUTF();
-            Properties settings = new Properties();
-            for (int left = in.readUnsignedShort(); left > 0; left--) {
-                settings.setProperty(in.readUTF(), in.readUTF());
-            }
+            Properties site = pairs(in);
+            Properties settings = pairs(in);
             String[] arguments = new String[in.readUnsignedShort()];
             for (int i = 0; i < arguments.length; i++) {
                 arguments[i] = in.readUTF();
@@ -238,7 +236,22 @@ public final class Submitter {
             if (UserGroupInformation.isSecurityEnabled() && !asProxy) {
                 throw new IllegalArgumentException("with Kerberos it takes impersonation");
             }
+            for (String name : site.stringPropertyNames()) {
+                // A kernelspec may name another site than that of this program.
+                String mine = System.getenv(name);
+                if (!site.getProperty(name).equals(mine == null ? "" : mine)) {
+                    throw new IllegalArgumentException("this submitter has another " + name);
+                }
+            }
             return new Request(user, asProxy, program, strings(settings), arguments);
+        }
+
+        private static Properties pairs(DataInputStream in) throws IOException {
+            Properties found = new Properties();
+            for (int left = in.readUnsignedShort(); left > 0; left--) {
+                found.setProperty(in.readUTF(), in.readUTF());
+            }
+            return found;
         }
 
         /** Submits it as its user, if it may when everything is prepared; returns the application's id. */
