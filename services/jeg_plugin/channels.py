@@ -36,6 +36,15 @@ class ChannelsHandler(ZMQChannelsHandler):
         asked = getattr(kernel, "_kernel_info_future", None)
         return kernel.execution_state == "starting" and asked is not None and asked.done() and not asked.result()
 
+    def create_stream(self) -> None:
+        """Connect to the kernel, and note that its ports are these.
+
+        They are noted else at its start alone. Who comes back after a restart would be given new streams beside those
+        that were kept for them, with the same names: the kernel answers neither of two that have one name.
+        """
+        super().create_stream()
+        self.kernel_manager.ports_changed(self.kernel_id)
+
     def on_close(self) -> None:
         """Hand the streams over, after the nudge has let go of them."""
         if self._nudging is None or self._nudging.done():

@@ -222,6 +222,10 @@ def test_restart_gives_a_new_driver(stack):
     assert error == "NameError: name 'mine' is not defined"
     (after,) = wait_for(lambda: _only(stack.living(kernel.kernel_id)), 10, "the old application ends")
     assert after != before
+    for _ in range(2):
+        # A notebook server that lost the connection comes back with the same session.
+        kernel.close()
+        kernel.wait_idle(30)
     kernel.delete()
     assert not stack.living(kernel.kernel_id)
 
