@@ -23,7 +23,7 @@ DEEDS = {
     "delete": 17,
 }
 #: Seconds for anything; a start may have to wait for others on two cores.
-PATIENCE_S = 180
+PATIENCE_S = 90
 
 
 def make_people(platform, count):
@@ -69,7 +69,10 @@ class Busy(threading.Thread):
                 getattr(self, "do_" + deed.replace(" ", "_"))()
                 self.done[deed] += 1
             except Exception as error:
-                self.troubles.append(f"{self.name} {deed}: {type(error).__name__}: {str(error)[:300]}")
+                kernel_id = self._kernel.kernel_id if self._kernel else "none"
+                trouble = f"{self.name} {deed} kernel={kernel_id}: {type(error).__name__}: {str(error)[:300]}"
+                print(trouble, flush=True)
+                self.troubles.append(trouble)
                 self._give_up()
             self.home.wait(self._random.uniform(0.05, 0.4))
         self._give_up()

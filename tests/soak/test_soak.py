@@ -69,7 +69,7 @@ def test_nothing_grows_and_nothing_is_left(platform):
         end_kernels(platform.person(name))
     tokens = make_people(platform, PEOPLE)
     # What is loaded at the first use is no growth.
-    work(platform, dict(list(tokens.items())[:PLACES]), 25, f"{SEED} before")
+    work(platform, dict(list(tokens.items())[:PLACES]), 20, f"{SEED} before")
     before, booked, submitted = usage(platform), counts(platform), applications(platform)
     done, troubles = work(platform, tokens, SECONDS, SEED)
     after = settled(platform, before)
