@@ -68,6 +68,10 @@ class LargestWords(MyLimitsPage):
     def check_xsrf_cookie(self) -> None:
         """Answer a script of the Hub's pages, which can't have this service's token: nothing is changed here."""
 
+    def _ask_to_log_in(self) -> None:
+        """Have nothing to say to who has not been on these pages yet: no script walks through a login."""
+        self.finish({"words": ""})
+
     async def get(self) -> None:
         found = await self.part(self.services.limits.mine(self.token))
         mine: MyLimits | None = found.value
