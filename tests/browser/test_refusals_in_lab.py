@@ -103,9 +103,14 @@ def test_with_the_extension_the_other_refusals_are_read_too_and_stand_on_my_limi
 
 def test_home_says_the_largest_kernel_once_it_is_known(platform, logged_in):
     page = logged_in("alice")
-    page.goto(f"{platform.url}/hub/home")
     largest = page.locator("[data-remote-kernels-largest]")
-    expect(largest).to_contain_text("vcores", timeout=30 * SECONDS)
+
+    def said():
+        page.goto(f"{platform.url}/hub/home")
+        expect(largest).to_be_visible(timeout=30 * SECONDS)
+        return "vcores" in largest.inner_text()
+
+    wait_for(said, 90, every=1, what="the largest kernel")
     expect(page.get_by_text("The largest kernel you could start now:")).to_be_visible()
 
 
