@@ -135,19 +135,18 @@ class Lifecycle:
         elif not launch.cancelled() and launch.exception() is None:
             self.launches.undo(kernel, CLIENT_GONE)
 
-    async def begin_anew(self, person: Person, room: Room, patience: float) -> dict[str, Any]:
+    async def begin_anew(self, person: Person, room: Room) -> dict[str, Any]:
         """Start a kernel again whose start has failed, under the id by which its clients know it."""
-        if not await self._registry.forget(room.kernel.id):
+        if await self._registry.get(room.kernel.id) is not None:
             raise PublicError(
                 "kernel-start-failed",
                 "What is left of the failed start is still being ended.",
                 remedy="Try again in a minute.",
                 status=409,
             )
-        model = await self.start(person, room.kernel.kernelspec, {}, patience=patience, kernel_id=room.kernel.id)
-        for guest in room.guests.values():
-            guest.close()  # its client comes back, to the room of the new start
-        return model
+        await self._registry.forget(room.kernel.id)
+        # What fails now fails in the cells again.
+        return await self.start(person, room.kernel.kernelspec, {}, patience=0, kernel_id=room.kernel.id)
 
     async def _reserve(self, person: Person, starter: Starter, definition: KernelDefinition) -> Kernel:
         """Take a place for the kernel; the size is the definition's, whatever the client says."""

@@ -70,12 +70,10 @@ class Registry:
             )
             return bool(result.rowcount)  # type: ignore[attr-defined]  # an UPDATE's result is a CursorResult
 
-    async def forget(self, kernel_id: str) -> bool:
-        """Remove the row of a kernel that has ended; False when it has not."""
+    async def forget(self, kernel_id: str) -> None:
+        """Remove the row of a kernel, if it has one and has ended."""
         async with self._database.transaction() as session:
-            gone = delete(Kernel).where(Kernel.id == kernel_id, Kernel.state == ENDED)
-            result = await session.execute(gone)
-            return bool(result.rowcount)  # type: ignore[attr-defined]  # a DELETE's result is a CursorResult
+            await session.execute(delete(Kernel).where(Kernel.id == kernel_id, Kernel.state == ENDED))
 
     async def forget_ended(self, days: float) -> None:
         """Remove rows of kernels that ended more than `days` days ago."""

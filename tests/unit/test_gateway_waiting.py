@@ -295,6 +295,19 @@ async def test_a_start_that_fails_answers_every_cell_and_those_that_come(place):
     assert not late.kept.raw
 
 
+async def test_guests_of_a_start_that_failed_wait_again_when_it_begins_anew(place):
+    _, guest, transport = place.arrives()
+    place.room.fail(OVER)
+    guest.data_received(cell(1))
+    failed, anew = place.room.over, place.room.anew
+    transport.messages()
+    place.room.begin_anew(place.kernel, "python", place.wishes.append)
+    assert (failed.is_set(), anew.is_set(), place.room.waits, place.room.anew.is_set()) == (True, True, True, False)
+    guest.data_received(cell(2))
+    assert kinds(transport.messages()) == ["status:starting", "status:busy"]
+    assert guest.hand_over()[1] == cell(2)
+
+
 async def test_each_tab_has_its_own_cells(place):
     _, one, _ = place.arrives("one")
     _, two, _ = place.arrives("two")
@@ -336,8 +349,10 @@ async def test_a_restart_forgets_the_cells(place):
     guest.data_received(cell(1))
     gone.data_received(cell(2))
     place.room.leave(key, gone)
-    place.room.forget()
+    place.room.tell()
     transport.messages()
+    place.room.forget()
+    assert kinds(transport.messages()) == ["clear_output", "execute_reply", "status:idle", "status:starting"]
     place.room.tell()
     assert transport.messages() == []
     assert guest.hand_over()[1] == b""

@@ -7,6 +7,7 @@ import pytest
 from hub_ext.database import Database
 from hub_ext.errors import PublicError
 from hub_ext.limits.admission import ENDING, RUNNING, STARTING
+from hub_ext.limits.store import Configured
 from hub_gateway import ends, launches
 from hub_gateway.waiting import rooms
 from tests.unit.gateway_support import ALICE, KERNELSPEC, Edge, Gateway, Upstream, until
@@ -80,17 +81,28 @@ async def test_a_failed_start_is_begun_anew_under_its_id(gateway):
     room = await gateway.lifecycle.waiting_room("alice", row.id)
     gateway.upstream.finish(PublicError("queue-stopped", "x"))
     await over(room)
-    again = await gateway.lifecycle.begin_anew(ALICE, room, 0)
+    again = await gateway.lifecycle.begin_anew(ALICE, room)
     assert again["id"] == row.id
     assert (await gateway.row()).state == STARTING
     with pytest.raises(PublicError, match="still being ended"):
-        await gateway.lifecycle.begin_anew(ALICE, room, 0)
+        await gateway.lifecycle.begin_anew(ALICE, room)
     await until(lambda: gateway.upstream.launching)
     new = await gateway.lifecycle.waiting_room("alice", row.id)
-    assert new is not room
+    assert (new is room, room.failure) == (True, None)
+    gateway.upstream.finish(PublicError("queue-stopped", "Still stopped."))
+    assert (await over(new)).failure.sentence == "Still stopped."
+    assert [one["id"] for one in await gateway.lifecycle.kernels("alice")] == [row.id]
+    # A refusal leaves the room as it was.
+    await gateway.store.configure(Configured(default={"kernels": 0}))
+    for _ in range(2):
+        with pytest.raises(PublicError) as refused:
+            await gateway.lifecycle.begin_anew(ALICE, new)
+        assert refused.value.code == "too-many-kernels"
+    await gateway.store.configure(Configured(default={"kernels": 1}))
+    await gateway.lifecycle.begin_anew(ALICE, new)
+    await until(lambda: gateway.upstream.launching)
     gateway.upstream.finish()
-    await over(new)
-    assert list(gateway.upstream.running) == [row.id]
+    await until(lambda: list(gateway.upstream.running) == [row.id])
 
 
 async def test_an_interrupt_cancels_the_start_and_ends_nothing_that_runs(gateway):

@@ -84,20 +84,28 @@ class ChannelsHandler(GatewayHandler):
         self.parts.sockets.opened(key, seat, asyncio.create_task(self._host(room, guest, seat, session_id)))
 
     async def _host(self, room: Room, guest: Guest, seat: Seat, session_id: str) -> None:
-        """Keep a guest until its kernel is there, or it goes."""
-        key = self._arrival.key
-        over = asyncio.ensure_future(room.over.wait())
+        """Keep a guest until its kernel is there, or it goes; also over failures, after which it may begin anew."""
         try:
-            welcome = await self._lasts({guest.closed, over}, self._still_welcome)
-            if welcome and room.failure is not None:
-                await self._lasts({guest.closed}, self._still_welcome)
-            elif welcome and over.done():
-                await self._hand_over(room, guest, seat, session_id)
+            while await self._told(room.over, guest):
+                if room.waits:
+                    continue  # it has begun anew already
+                if room.failure is None:
+                    await self._hand_over(room, guest, seat, session_id)
+                    return
+                if not await self._told(room.anew, guest):
+                    return
         finally:
-            over.cancel()
-            room.leave(key, guest)
+            room.leave(self._arrival.key, guest)
             seat.connection.abort()
             guest.abort()
+
+    async def _told(self, event: asyncio.Event, guest: Guest) -> bool:
+        """Wait for an event; False when the guest has gone before, or its right has ended."""
+        happened = asyncio.ensure_future(event.wait())
+        try:
+            return await self._lasts({guest.closed, happened}, self._still_welcome) and happened.done()
+        finally:
+            happened.cancel()
 
     async def _hand_over(self, room: Room, guest: Guest, seat: Seat, session_id: str) -> None:
         """Connect a guest with its kernel, which has come."""

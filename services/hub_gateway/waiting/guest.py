@@ -138,10 +138,18 @@ class Guest(asyncio.Protocol):
         self._say_idle()
         self.kept.forget()
 
+    def begin_anew(self, wish: Wish) -> None:
+        """Wait again, for a kernel that could not start before."""
+        self._failure, self._wish = None, wish
+        self._say_starting()
+
     def forget(self) -> None:
-        """Forget the cells that wait: the client restarts the kernel, or it begins anew after a failure."""
+        """Forget the cells that wait: their owner restarts the kernel."""
+        self.clear()
+        for header in self.kept.cells:
+            self._say_all(tiny_kernel.aborted(), header)
         self.kept.forget()
-        self._failure = None
+        self._say_starting()
 
     # -- what it hears ---------------------------------------------------------------------------
 

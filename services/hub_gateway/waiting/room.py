@@ -36,23 +36,35 @@ class Room:
     """
 
     def __init__(self, kernel: Kernel, language: str, wish: Wish, now: Callable[[], float] = time.monotonic) -> None:
+        self.guests: dict[Key, Guest] = {}
+        #: What clients that have gone have left for the kernel.
+        self.left: dict[Key, Kept] = {}
+        self._now = now
+        self._begin(kernel, language, wish)
+
+    def _begin(self, kernel: Kernel, language: str, wish: Wish) -> None:
         self.kernel = kernel
         self.language = language
         #: Set when the kernel is there or will not come.
         self.over = asyncio.Event()
+        #: Set when a start that had failed has begun anew.
+        self.anew = asyncio.Event()
         self.failure: Failure | None = None
         #: Its place in the line before Enterprise Gateway, while it has one.
         self.ticket: Ticket | None = None
-        self.guests: dict[Key, Guest] = {}
-        #: What clients that have gone have left for the kernel.
-        self.left: dict[Key, Kept] = {}
         self._wish = wish
-        self._now = now
-        self._began = now()
+        self._began = self._empty_since = self._now()
         self._where = Whereabouts()
-        self._empty_since = self._began
         self._dismissed = False
         self.clock = Clock(kernel.started_at.timestamp(), self._began)
+
+    def begin_anew(self, kernel: Kernel, language: str, wish: Wish) -> None:
+        """Wait again, with the same guests, for a kernel that could not start before."""
+        before = self.anew
+        self._begin(kernel, language, wish)
+        for guest in self.guests.values():
+            guest.begin_anew(wish)
+        before.set()
 
     @property
     def where(self) -> Whereabouts:

@@ -47,9 +47,13 @@ class Rooms:
         self._looks = 0
 
     def open(self, kernel: Kernel, language: str, wish: Wish) -> Room:
-        """Open the room of a start that begins."""
-        room = self._rooms[kernel.id] = Room(kernel, language, wish)
+        """Open the room of a start that begins; that of an earlier start of the same kernel is used again."""
         self._forgotten_at.pop(kernel.id, None)
+        room = self._rooms.get(kernel.id)
+        if room is not None and room.failure is not None:
+            room.begin_anew(kernel, language, wish)
+        else:
+            room = self._rooms[kernel.id] = Room(kernel, language, wish)
         return room
 
     def of(self, kernel_id: str, owner: str) -> Room | None:
@@ -135,7 +139,8 @@ class Rooms:
     def _forget_old(self) -> None:
         now = time.monotonic()
         for kernel_id in [one for one, until in self._forgotten_at.items() if until < now]:
-            self.remove(self._rooms[kernel_id])
+            if not self._rooms[kernel_id].guests:
+                self.remove(self._rooms[kernel_id])
 
     def _count(self, waiting: Iterable[Room]) -> None:
         phases = [room.where.phase for room in waiting]

@@ -108,6 +108,12 @@ def failed(failure: Failure) -> Iterator[Said]:
     yield status("idle")
 
 
+def aborted() -> Iterator[Said]:
+    """Say to a cell that is being executed that it will not be."""
+    yield Said("execute_reply", {"status": "aborted"}, "shell")
+    yield status("idle")
+
+
 def status(state: str, *, about_request: bool = True) -> Said:
     return Said("status", {"execution_state": state}, about_request=about_request)
 
