@@ -43,9 +43,15 @@ def _page(title: str, classes: list[type[Configurable]]) -> str:
     parts = [NOTICE, f"# {title}\n"]
     for cls in classes:
         parts.append(f"{inspect.getdoc(cls)}\n")
-        traits = cls.class_own_traits(config=True)
-        parts += [_trait(cls, name, trait) for name, trait in sorted(traits.items())]
+        parts += [_trait(cls, name, trait) for name, trait in sorted(_own_traits(cls).items())]
     return "\n".join(parts)
+
+
+def _own_traits(cls: type[Configurable]) -> dict[str, TraitType]:
+    """Return the settings that come from the class's own package."""
+    package = cls.__module__.partition(".")[0]
+    traits = cls.class_traits(config=True)
+    return {name: trait for name, trait in traits.items() if trait.this_class.__module__.startswith(f"{package}.")}
 
 
 def _trait(cls: type[Configurable], name: str, trait: TraitType) -> str:
