@@ -49,7 +49,10 @@ class Side(asyncio.Protocol):
         self._ended = False
 
     def join(self, other: "Side") -> None:
+        """Join with the other end; one that has gone already takes this one with it."""
         self._other = other
+        if other.closed.done() and self.transport is not None:
+            self.transport.close()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)  # of a stream; uvloop's has no such base

@@ -9,6 +9,7 @@ from prometheus_client import REGISTRY
 from tornado.httputil import HTTPHeaders
 
 from hub_ext.errors import PublicError
+from hub_gateway.handlers.channels import splice
 from hub_gateway.handshake import UpstreamSide, answer_head, check_upgrade, request_head
 from hub_gateway.splice import Side, until_closed
 
@@ -220,6 +221,26 @@ async def test_an_end_that_is_closed_takes_no_more_bytes(relay):
     side.write(b"x")
     await asyncio.wait_for(side.closed, 5)
     side.write(b"x")
+    listening.close()
+
+
+@on_both_loops
+async def test_an_end_that_went_before_it_was_joined_takes_the_other_with_it(relay):
+    async def silent(reader, writer):
+        await reader.read()
+        writer.close()
+
+    listening, port = await server(silent)
+    connect = asyncio.get_running_loop().create_connection
+    for gone in (0, 1):
+        _, client = await connect(lambda: Side("to_kernel"), "127.0.0.1", port)
+        _, upstream = await connect(UpstreamSide, "127.0.0.1", port)
+        upstream.head.set_result(b"")
+        lost = (client, upstream)[gone]
+        lost.abort()
+        await asyncio.wait_for(lost.closed, 5)
+        splice(client, upstream, b"HTTP/1.1 101 Switching Protocols\r\n\r\n")
+        await asyncio.wait_for(until_closed(client, upstream), 5)
     listening.close()
 
 

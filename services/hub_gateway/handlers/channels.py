@@ -178,6 +178,6 @@ def splice(client: Side, side: UpstreamSide, answer: bytes) -> None:
     """Join both ends, beginning with the handshake's answer and what came with it."""
     client.join(side)
     side.join(client)
-    if client.transport is not None and side.transport is not None:
-        client.transport.write(answer + side.early())
+    client.write(answer + side.early())
+    if side.transport is not None:
         side.transport.resume_reading()

@@ -60,12 +60,12 @@ def given(guest: Guest, side: UpstreamSide) -> Side:
     client, raw = guest.hand_over()
     client.join(side)
     side.join(client)
-    if client.transport is not None and side.transport is not None:
-        side.transport.write(raw)
-        client.transport.write(side.early())
+    side.write(raw)
+    client.write(side.early())
+    if side.transport is not None:
         side.transport.resume_reading()
-        if slow:
-            client.pause_writing()
+    if slow:
+        client.pause_writing()
     return client
 
 
@@ -78,8 +78,8 @@ async def deliver(upstream: EnterpriseGateway, kernel_id: str, raw: bytes, timeo
         return
     side.join(Side("to_kernel"))  # nobody listens
     try:
+        side.write(raw + frames.as_client(frames.close_frame(frames.NORMAL)))
         if side.transport is not None:
-            side.transport.write(raw + frames.as_client(frames.close_frame(frames.NORMAL)))
             side.transport.resume_reading()
         await asyncio.wait({side.closed}, timeout=READING)
     finally:
