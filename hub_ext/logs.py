@@ -20,7 +20,7 @@ REQUEST_ID_PATTERN = r"[A-Za-z0-9_-]{1,64}"
 FIELDS = ("kernel", "user", "request")
 LAYOUT = "[%(levelname)1.1s %(asctime)s.%(msecs)03d %(name)s] %(message)s"
 TIME_LAYOUT = "%Y-%m-%d %H:%M:%S"
-_FIELD = re.compile(r"(?:^|\s)(kernel|user|request|application|kernelspec|code|case|chore)=([^\s,;:]+)")
+_FIELD = re.compile(r"(?:^| )(kernel|user|request|application|kernelspec|code|case|chore)=([^ ,;:]+)")
 _PLAIN = re.compile(r"[A-Za-z0-9_.@+-]{1,200}")
 _NOTHING: Mapping[str, str] = {}
 
@@ -86,7 +86,8 @@ class JsonFormatter(logging.Formatter):
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": message,
-            **dict(_FIELD.findall(message)),
+            # The first of a name: what others said stands at a message's end.
+            **dict(reversed(_FIELD.findall(visible(message)))),
             **fields_of(record),
         }
         if record.exc_info:

@@ -115,6 +115,19 @@ def test_json_has_the_same_fields():
     assert "\n" not in made
 
 
+@pytest.mark.parametrize(
+    ("message", "user"),
+    [
+        ("GET /api\xa0user=forged\x85kernel=forged 404 1 ms", None),
+        ("Start of kernel=%s user=alice failed: ImportError: user=forged kernel=forged", "alice"),
+    ],
+)
+def test_json_takes_no_field_from_what_a_client_or_a_program_says(message, user):
+    arguments = ("k1",) if "%s" in message else ()
+    found = json.loads(logs.JsonFormatter().format(record(message, *arguments)))
+    assert (found.get("user"), found.get("kernel")) == (user, user and "k1")
+
+
 @pytest.mark.parametrize("given", ["a", "A-b_9", "x" * 64])
 def test_a_request_id_that_somebody_sends_is_kept(given):
     assert logs.checked_request_id(given) == given
