@@ -128,7 +128,7 @@ def test_a_kernel_of_the_submitter_has_all_that_spark_submit_would_give_it(stack
         phases = wait_for(lambda: spark_ready(kernel), 30, "that Spark is ready is told")
         assert set(phases) == {"submitted", "accepted", "driver", "connected", "spark_ready"}
         assert all(began <= when <= time.time() for when in phases.values())
-        assert phases["submitted"] <= phases["driver"] <= phases["connected"]
+        assert phases["driver"] <= phases["connected"]
     finally:
         kernel.delete()
 
