@@ -14,7 +14,7 @@ from hub_ext.database import Kernel
 from hub_ext.edge import EdgeClient
 from hub_ext.errors import PublicError
 from hub_ext.kernels import KernelDefinition
-from hub_ext.limits.admission import ENDED, ENDING, RESTARTING, STARTING, Admission, Starter
+from hub_ext.limits.admission import ENDED, ENDING, STARTING, Admission, Starter
 from hub_ext.limits.ask import Ask
 from hub_ext.limits.decide import physical_refusal
 from hub_ext.limits.people import People
@@ -23,7 +23,7 @@ from hub_ext.sizes import NOTHING, footprint
 
 from .catalogue import Catalogue, Person
 from .cluster_view import ClusterView
-from .ends import Ends, Tasks, ended_meanwhile, was_answered
+from .ends import Ends, Tasks
 from .failures import no_such_kernel
 from .launches import ANSWER_MARGIN, INTERRUPTED, Launches, Settings
 from .leases import Leases, Work
@@ -31,6 +31,7 @@ from .limits_view import LimitsView
 from .models import described, ended_model, starting_model
 from .people_notes import PeopleNotes
 from .registry import Registry, by_id
+from .restarts import Restarts
 from .upstream import EnterpriseGateway
 from .waiting.room import Room
 from .waiting.rooms import Rooms, follow
@@ -76,7 +77,9 @@ class Lifecycle:
         self.launches = Launches(books.admission, books.leases, upstream, self.ends, self.rooms, settings)
         self._tasks = Tasks()
         self._following = Tasks()
-        self._restarts: dict[str, asyncio.Task[dict[str, Any]]] = {}
+        self._restarts = Restarts(
+            books.registry, books.admission, books.leases, upstream, self.ends, settings.launch_timeout + ANSWER_MARGIN
+        )
 
     async def start(
         self,
@@ -177,7 +180,12 @@ class Lifecycle:
 
     async def close(self, seconds: float) -> None:
         """End what is under way; see `Launches.close`."""
-        await asyncio.gather(self.launches.close(seconds), self._tasks.finish(seconds), self._following.finish(0))
+        await asyncio.gather(
+            self.launches.close(seconds),
+            self._restarts.close(seconds),
+            self._tasks.finish(seconds),
+            self._following.finish(0),
+        )
 
     def _start_of(self, kernel: Kernel) -> dict[str, Any] | None:
         """Say where the start of a kernel is; None when it is over, or another gateway's."""
@@ -282,49 +290,8 @@ class Lifecycle:
         if kernel.state == STARTING and room is not None:
             room.forget()
             return await self.get(kernel)
-        if kernel.id not in self._restarts:
-            self._restarts[kernel.id] = self._tasks.begin(self._relaunch(kernel))
-            self._restarts[kernel.id].add_done_callback(lambda _: self._restarts.pop(kernel.id, None))
-        model = await asyncio.shield(self._restarts[kernel.id])
+        model = await self._restarts.restart(kernel)
         return described(model, kernel, await self._limits.of(kernel.owner))
-
-    async def _relaunch(self, kernel: Kernel) -> dict[str, Any]:
-        log.info("Restarting kernel=%s user=%s", kernel.id, kernel.owner)
-        if not await self._admission.restarting(kernel.id):
-            raise await self._not_restarted(kernel.id)
-        model: dict[str, Any] = {}
-        failure: PublicError | None = None
-        work = Work()
-        with self._leases.held(kernel.id, work):
-            try:
-                restart = self._upstream.restart(kernel.id, self._settings.launch_timeout + ANSWER_MARGIN)
-                model = await self.ends.answered(restart, kernel, work)
-            except PublicError as error:
-                failure = error
-            # Also after a failure: whether it is still there, the reconciler finds out.
-            there = await self._restarted(kernel)
-            if there is False or work.to_end.is_set():
-                answered = failure is None or was_answered(failure)
-                await self.ends.undo(kernel, work.reason or "it was stopped while it restarted", answered=answered)
-                raise ended_meanwhile("restart") from failure
-        if failure is not None:
-            raise failure
-        return model
-
-    async def _not_restarted(self, kernel_id: str) -> PublicError:
-        """Say why a kernel can't be restarted."""
-        kernel = await self._registry.get(kernel_id)
-        if kernel is None or kernel.state != RESTARTING:
-            return no_such_kernel()
-        return PublicError("kernel-start-failed", "The kernel is being restarted already.", status=409)
-
-    async def _restarted(self, kernel: Kernel) -> bool | None:
-        """End the restart in the books; None when they can't be reached."""
-        try:
-            return await self._admission.confirm(kernel.id)
-        except PublicError as error:
-            log.warning("The restart of kernel=%s could not be written down: %s", kernel.id, error)
-            return None
 
     async def stop(self, kernel: Kernel, reason: str) -> None:
         """End a kernel; see `Ends.stop`."""
