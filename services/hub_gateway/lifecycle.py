@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import uuid
-from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,7 +27,7 @@ from .failures import no_such_kernel
 from .launches import ANSWER_MARGIN, INTERRUPTED, Launches, Settings
 from .leases import Leases, Work
 from .limits_view import LimitsView
-from .models import described, ended_model, starting_model
+from .models import described, ended_model, only_here, starting_model
 from .people_notes import PeopleNotes
 from .registry import Registry, by_id
 from .restarts import Restarts
@@ -243,7 +242,7 @@ class Lifecycle:
         if not own:
             return failed
         models = {str(model.get("id")): model for model in await self._upstream.kernels()}
-        models |= {kernel.id: starting_model(kernel) for kernel in own.values() if _only_here(kernel, models)}
+        models |= {kernel.id: starting_model(kernel) for kernel in own.values() if only_here(kernel, models)}
         limits = await self._limits.of_all({kernel.owner for kernel in own.values()})
         return [
             described(models[kernel.id], kernel, limits[kernel.owner], self._start_of(kernel))
@@ -296,8 +295,3 @@ class Lifecycle:
     async def stop(self, kernel: Kernel, reason: str) -> None:
         """End a kernel; see `Ends.stop`."""
         await self.ends.stop(kernel, reason)
-
-
-def _only_here(kernel: Kernel, models: Collection[str]) -> bool:
-    """Say whether Enterprise Gateway still launches a kernel: it does not list it before it runs."""
-    return kernel.state == STARTING and kernel.id not in models

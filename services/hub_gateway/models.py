@@ -1,10 +1,11 @@
 """A kernel as the gateway's API shows it: Enterprise Gateway's model and what is known beside it. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime, timezone
 from typing import Any
 
 from hub_ext.database import Kernel
+from hub_ext.limits.admission import STARTING
 from hub_ext.limits.resolve import ResolvedLimit, number
 
 from .activity import activity_of
@@ -49,6 +50,11 @@ def starting_model(kernel: Kernel, state: str = "starting") -> dict[str, Any]:
         "connections": 0,
         "last_activity": kernel.started_at.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
     }
+
+
+def only_here(kernel: Kernel, models: Collection[str]) -> bool:
+    """Say whether Enterprise Gateway still launches a kernel: it does not list it before it runs."""
+    return kernel.state == STARTING and kernel.id not in models
 
 
 def ended_model(kernel: Kernel) -> dict[str, Any]:
