@@ -4,7 +4,7 @@ import socket
 
 #: Seconds of silence until the other end is asked whether it is there, seconds between two questions, and how many
 #: may stay without an answer: after two minutes such a connection is closed. The answers come from the other end's
-#: system, so a kernel or browser that is merely silent, even one that hangs, stays connected.
+#: system, so one that is merely silent stays connected, even one that hangs, unless bytes for it wait all that time.
 IDLE_S, INTERVAL_S, QUESTIONS = 60, 15, 4
 
 
@@ -19,7 +19,8 @@ def keep_alive(
         ("TCP_KEEPIDLE", idle),
         ("TCP_KEEPINTVL", interval),
         ("TCP_KEEPCNT", questions),
-        # Milliseconds that sent bytes may stay unconfirmed; the questions are not asked while some are.
+        # Milliseconds that sent bytes may stay unconfirmed, and others unsent because the other end takes none; the
+        # questions are not asked meanwhile.
         ("TCP_USER_TIMEOUT", (idle + interval * questions) * 1000),
     ):
         if hasattr(socket, name):

@@ -130,7 +130,7 @@ class Edge:
         """Ask for the cluster; that has to be answered at once, whatever the ResourceManager does."""
         began = time.monotonic()
         answer = requests.get(f"{self.url}/api/cluster", headers={"Authorization": f"Bearer {TOKEN}"}, timeout=10)
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < SLOW_S / 2
         assert answer.status_code == 200, answer.text
         return answer.json()
 

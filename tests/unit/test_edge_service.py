@@ -273,7 +273,7 @@ async def test_polling_goes_on_when_the_manager_hangs(manager):
     await poller.current(wait=5)
     assert (await poller.current()).state.as_of is None
     manager.delay = 0
-    for _ in range(30):
+    for _ in range(100):
         await asyncio.sleep(0.1)
         if not (await poller.current()).state.stale:
             break

@@ -44,18 +44,26 @@ async def test_an_end_that_vanished_without_a_word_is_found_and_the_other_one_to
     upstream, kernel = await a_side(server)
     client.join(upstream)
     upstream.join(client)
+    began = asyncio.get_running_loop().time()
     keep_alive(client.transport.get_extra_info("socket"), idle=1, interval=1, questions=1)
     try:
         browser.setsockopt(socket.IPPROTO_TCP, REPAIR, 1)
     except OSError as error:
         pytest.skip(f"only root can let a connection vanish: {error}")
     browser.close()
-    began = asyncio.get_running_loop().time()
     await asyncio.wait_for(until_closed(client, upstream), 20)
     assert asyncio.get_running_loop().time() - began > 0.5
     kernel.settimeout(5)
     assert kernel.recv(1) == b""
     kernel.close()
+
+
+async def test_an_end_that_takes_no_bytes_is_given_up_too(server):
+    client, halted = await a_side(server)
+    keep_alive(client.transport.get_extra_info("socket"), idle=1, interval=1, questions=1)
+    client.write(b"x" * (1 << 24))
+    await asyncio.wait_for(client.closed, 30)
+    halted.close()
 
 
 def test_other_kinds_of_sockets_are_left_alone():

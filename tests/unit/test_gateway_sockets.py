@@ -17,9 +17,10 @@ class Side:
             self.closed.set_result(None)
 
 
-async def opened(sockets, arrival, seconds=0.0):
+async def opened(sockets, arrival, may_go_on=None):
     async with sockets.turn(arrival):
-        await asyncio.sleep(seconds)
+        if may_go_on is not None:
+            await may_go_on.wait()
         side = Side()
         sockets.opened(arrival.key, Seat(side), asyncio.ensure_future(side.closed))
         return side
@@ -47,12 +48,16 @@ async def test_an_earlier_connection_that_is_served_later_is_refused():
 
 async def test_connections_of_one_session_take_turns_and_others_do_not_wait():
     sockets = Sockets()
-    slow = sockets.arrived(KEY)
-    opening = asyncio.create_task(opened(sockets, slow, 0.2))
+    slow, may_go_on = sockets.arrived(KEY), asyncio.Event()
+    opening = asyncio.create_task(opened(sockets, slow, may_go_on))
     await asyncio.sleep(0.05)
     next_one, other = sockets.arrived(KEY), sockets.arrived(("client", "kernel", "another"))
-    assert not (await asyncio.wait_for(opened(sockets, other), 0.1)).closed.done()
-    last = await asyncio.wait_for(opened(sockets, next_one), 1)
+    assert not (await asyncio.wait_for(opened(sockets, other), 10)).closed.done()
+    waiting = asyncio.create_task(opened(sockets, next_one))
+    await asyncio.sleep(0.05)
+    assert not waiting.done()
+    may_go_on.set()
+    last = await asyncio.wait_for(waiting, 10)
     assert (await opening).closed.done()
     assert not last.closed.done()
 
