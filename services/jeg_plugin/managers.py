@@ -102,6 +102,11 @@ class YarnKernelManager(RemoteKernelManager):
         self.cleanup_resources(restart=restart)
 
 
+def has_failed(future: Any) -> bool:
+    """Say whether a start has ended without a kernel."""
+    return future.done() and (future.cancelled() or future.exception() is not None)
+
+
 class YarnMappingKernelManager(RemoteMappingKernelManager):
     """All kernels of this gateway."""
 
@@ -113,7 +118,8 @@ class YarnMappingKernelManager(RemoteMappingKernelManager):
         try:
             return str(await super().start_kernel(*args, **kwargs))
         finally:
-            for kernel_id in [kid for kid, future in self._starting_kernels.items() if future.done()]:
+            # One that has succeeded, perhaps another one, is still to be removed by whoever started it.
+            for kernel_id in [kid for kid, future in self._starting_kernels.items() if has_failed(future)]:
                 self._starting_kernels.pop(kernel_id, None)
 
     def start_kernel_from_session(self, kernel_id: str, *args: Any, **kwargs: Any) -> bool:
