@@ -174,7 +174,7 @@ class Gateway:
         return task, await self.row()
 
 
-async def until(condition, seconds=5.0):
+async def until(condition, seconds=20.0):
     """Wait until a condition, which may be a coroutine function, holds."""
     deadline = asyncio.get_running_loop().time() + seconds
     while True:
