@@ -14,7 +14,7 @@ from .story import NONE, request_id_of
 REQUEST_ID_HEADER = "X-Request-ID"
 LAYOUT = "[%(levelname)1.1s %(asctime)s.%(msecs)03d %(name)s] %(message)s"
 TIME_LAYOUT = "%Y-%m-%d %H:%M:%S"
-_FIELD = re.compile(r"(?:^|\s)(kernel|user|request|application|outcome|node)=([^\s,;:]+)")
+_FIELD = re.compile(r"(?:^| )(kernel|user|request|application|outcome|node)=([^ ,;:]+)")
 #: What is asked all the time and changes nothing.
 QUIET = ("GET", "HEAD")
 
@@ -43,7 +43,8 @@ class JsonFormatter(logging.Formatter):
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": message,
-            **dict(_FIELD.findall(message)),
+            # The last of a name: whose start it is stands at a message's end.
+            **dict(_FIELD.findall(visible(message))),
         }
         if record.exc_info:
             found["exception"] = self.formatException(record.exc_info)

