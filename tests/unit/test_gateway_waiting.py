@@ -143,6 +143,8 @@ class Transport:
         self.protocol = None
 
     def write(self, data):
+        if self.closing:
+            raise RuntimeError("the handler is closed")  # as uvloop's transports do
         self.data += data
 
     def set_write_buffer_limits(self, high):
@@ -265,6 +267,14 @@ async def test_every_byte_that_the_kernel_has_to_hear_reaches_it_in_order(place)
     guest.data_received(cells[0] + cells[1] + asked("kernel_info_request") + cells[2][:3])
     guest.data_received(cells[2][3:] + ABNF.create_frame(b"x", ABNF.OPCODE_PING).format() + cells[3] + cells[4] + half)
     assert guest.hand_over()[1] == b"".join(cells) + half
+
+
+async def test_a_guest_whose_client_has_gone_is_closed_like_any_other(place):
+    _, guest, transport = place.arrives()
+    transport.abort()
+    guest.fail(failure_of(OVER))
+    guest.close()
+    assert guest.gone
 
 
 async def test_a_guest_without_cells_is_idle_when_the_kernel_is_there(place):

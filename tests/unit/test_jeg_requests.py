@@ -38,20 +38,20 @@ def send(port, content, missing_ok=False):
             raise
 
 
-def until(question, what, seconds=5):
+def until(question, what, seconds=20):
     deadline = time.monotonic() + seconds
     while not question():
         assert time.monotonic() < deadline, what
         time.sleep(0.02)
 
 
-def assert_the_owner_is_heard(requests, within=1.5):
+def assert_the_owner_is_heard(requests):
     """An interrupt of the kernel's own gateway still arrives, and soon."""
     began = time.monotonic()
     with pytest.raises(KeyboardInterrupt):  # noqa: PT012 - it may come at any moment from here on
         send(requests.port, signed(KEY, {"signum": 2}))
-        time.sleep(10)
-    assert time.monotonic() - began < within
+        time.sleep(30)
+    assert time.monotonic() - began < 10
     until(lambda: requests.interrupted == [True], "the callback is called")
 
 
@@ -163,7 +163,8 @@ def test_other_requests_of_the_gateway_do_nothing_and_end_nothing(served, reques
     assert_the_owner_is_heard(served)
 
 
-def test_nobody_who_says_nothing_keeps_the_owner_waiting(served):
+def test_nobody_who_says_nothing_keeps_the_owner_waiting(served, monkeypatch):
+    monkeypatch.setattr(module, "REQUEST_TIMEOUT", 60.0)
     idle = [socket.create_connection(("127.0.0.1", served.port), timeout=2) for _ in range(2 * module.CALLERS)]
     try:
         assert_the_owner_is_heard(served)

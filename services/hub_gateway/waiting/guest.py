@@ -96,7 +96,7 @@ class Guest(asyncio.Protocol):
         """Say goodbye; nothing is answered any more."""
         if not self._over and self.transport is not None:
             self._over = True
-            self.transport.write(frames.close_frame(code))
+            self._write(frames.close_frame(code))
             self.transport.close()
 
     @property
