@@ -101,6 +101,7 @@ class Launches:
 
         log.info("Kernel admitted: kernel=%s kernelspec=%s user=%s", kernel.id, kernel.kernelspec, kernel.owner)
         room = self._rooms.open(kernel, definition.language, wish)
+        room.client_env = client_env
         room.ticket = self._line.enter(kernel.owner)
         return self._tasks.begin(self._launch(kernel, definition, client_env, work, room, room.ticket))
 

@@ -148,7 +148,7 @@ class Lifecycle:
             )
         await self._registry.forget(room.kernel.id)
         # What fails now fails in the cells again.
-        return await self.start(person, room.kernel.kernelspec, {}, patience=0, kernel_id=room.kernel.id)
+        return await self.start(person, room.kernel.kernelspec, room.client_env, patience=0, kernel_id=room.kernel.id)
 
     async def _reserve(self, person: Person, starter: Starter, definition: KernelDefinition) -> Kernel:
         """Take a place for the kernel; the size is the definition's, whatever the client says."""

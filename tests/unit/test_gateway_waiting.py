@@ -9,6 +9,7 @@ from hub_ext.cluster import StartState, StartStates
 from hub_ext.database import Kernel
 from hub_ext.errors import PublicError
 from hub_gateway.waiting import kept as kept_module
+from hub_gateway.waiting import room as room_module
 from hub_gateway.waiting.frames import CLOSE, PING
 from hub_gateway.waiting.line import Line
 from hub_gateway.waiting.messages import Message, read, write
@@ -385,6 +386,20 @@ async def test_no_more_is_kept_than_fits_and_the_rest_is_told_so(place, monkeypa
     assert kinds(refused) == ["status:busy", "error", "execute_reply", "status:idle"]
     assert "wait at most" in refused[1]["content"]["evalue"]
     assert len(guest.kept.raw) == 2
+
+
+async def test_no_more_clients_wait_for_a_kernel_than_memory_is_meant_for(place, monkeypatch):
+    monkeypatch.setattr(room_module, "MAXIMUM_CLIENTS", 2)
+    key, guest, _ = place.arrives("one")
+    place.arrives("two")
+    with pytest.raises(PublicError) as refused:
+        place.arrives("three")
+    assert refused.value.status == 429
+    guest.data_received(cell(1))
+    place.room.leave(key, guest)
+    with pytest.raises(PublicError):
+        place.arrives("three")
+    place.arrives("one")
 
 
 async def test_what_is_no_websocket_traffic_ends_the_connection(place):

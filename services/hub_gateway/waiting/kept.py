@@ -6,7 +6,7 @@ from typing import Any
 
 MAXIMUM_MESSAGES = 1000
 #: Bytes that are kept of one client, and the most that one message may have.
-MAXIMUM_BYTES = 8 * 1024 * 1024
+MAXIMUM_BYTES = 4 * 1024 * 1024
 
 Header = dict[str, Any]
 

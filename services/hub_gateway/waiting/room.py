@@ -18,6 +18,8 @@ from .whereabouts import CONNECTING, SUBMITTING, Whereabouts, as_json, html, in_
 
 #: Seconds for which a start that failed stays listed while no client is there.
 LISTED = 30.0
+#: Clients that may wait for one kernel.
+MAXIMUM_CLIENTS = 16
 
 
 class Room:
@@ -39,6 +41,8 @@ class Room:
         self.guests: dict[Key, Guest] = {}
         #: What clients that have gone have left for the kernel.
         self.left: dict[Key, Kept] = {}
+        #: The variables with which the start was asked for, in case it is begun anew.
+        self.client_env: dict[str, Any] = {}
         self._now = now
         self._begin(kernel, language, wish)
 
@@ -96,9 +100,21 @@ class Room:
     # -- guests ----------------------------------------------------------------------------------
 
     def welcome(self, key: Key, greeting: bytes) -> Guest:
-        """Make the guest for a new connection; a client that comes back finds what it has left."""
+        """Make the guest for a new connection; a client that comes back finds what it has left.
+
+        Raises
+        ------
+        PublicError
+            ``too-many-requests``: so many are here, or have left something, that one more could take too much memory.
+        """
         if key in self.guests:
             self.leave(key, self.guests[key])
+        if key not in self.left and len(self.guests) + len(self.left) >= MAXIMUM_CLIENTS:
+            raise PublicError(
+                "too-many-requests",
+                f"{MAXIMUM_CLIENTS} clients wait for this kernel already, and no more can.",
+                remedy="Close some of them, or come back when the kernel is there.",
+            )
         return Guest(self.language, self._wish, self.left.pop(key) if key in self.left else Kept(), greeting)
 
     def enter(self, key: Key, guest: Guest) -> None:
