@@ -105,13 +105,13 @@ class Room:
         Raises
         ------
         PublicError
-            ``too-many-requests``: so many are here, or have left something, that one more could take too much memory.
+            ``too-many-clients``: so many are here, or have left something, that one more could take too much memory.
         """
         if key in self.guests:
             self.leave(key, self.guests[key])
         if key not in self.left and len(self.guests) + len(self.left) >= MAXIMUM_CLIENTS:
             raise PublicError(
-                "too-many-requests",
+                "too-many-clients",
                 f"{MAXIMUM_CLIENTS} clients wait for this kernel already, and no more can.",
                 remedy="Close some of them, or come back when the kernel is there.",
             )
