@@ -11,7 +11,7 @@ WATCHED = {
 }
 #: Resident memory, MiB. The first hundred operations fill caches (tokens, catalogue, compiled templates, statements)
 #: and widen the allocators' arenas, which Python and Node keep; the rest would show a leak of the size of a message.
-MEMORY_MB = 40
+MEMORY_MB = 30
 #: Further MiB for each thousand operations: 8 KiB for each, less than one kernel's model or one websocket's buffers.
 MEMORY_MB_PER_THOUSAND = 8
 #: Enterprise Gateway makes managers, sessions and ZeroMQ sockets for every kernel; MiB for each thousand starts and

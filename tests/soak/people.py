@@ -105,8 +105,11 @@ class Busy(threading.Thread):
         assert len(self._kernel.run("print('x' * 1_000_000)", PATIENCE_S)) == 1_000_001
 
     def do_interrupt(self):
-        cell = self._kernel.send("import time\ntime.sleep(300)")
-        self._kernel.collect(cell, PATIENCE_S, started=True)
+        # Between saying "busy" and the cell's first line ipykernel ignores interrupts, so the cell says that it runs.
+        cell = self._kernel.send("import time\nprint('asleep', flush=True)\ntime.sleep(300)")
+        deadline = time.monotonic() + PATIENCE_S
+        while self._kernel._receive(deadline)["msg_type"] != "stream":
+            pass
         self._kernel.interrupt()
         assert "KeyboardInterrupt" in str(self._kernel.collect(cell, PATIENCE_S).error)
 
