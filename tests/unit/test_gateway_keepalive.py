@@ -58,14 +58,6 @@ async def test_an_end_that_vanished_without_a_word_is_found_and_the_other_one_to
     kernel.close()
 
 
-async def test_an_end_that_takes_no_bytes_is_given_up_too(server):
-    client, halted = await a_side(server)
-    keep_alive(client.transport.get_extra_info("socket"), idle=1, interval=1, questions=1)
-    client.write(b"x" * (1 << 24))
-    await asyncio.wait_for(client.closed, 30)
-    halted.close()
-
-
 def test_other_kinds_of_sockets_are_left_alone():
     one, other = socket.socketpair()
     keep_alive(one)
