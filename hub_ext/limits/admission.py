@@ -10,11 +10,12 @@ does not know the kernel until it runs.
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Case, Connection, Update, bindparam, case, or_, select, update
 
+from ..clock import utc_now
 from ..cluster import ClusterState
 from ..database import Database, Kernel
 from .decide import Ask, Held, limit_refusal
@@ -31,10 +32,6 @@ _ADD = Kernel.__table__.insert()  # type: ignore[attr-defined]  # a table, which
 _HELD = select(Kernel.id, Kernel.kernelspec, Kernel.memory_mb, Kernel.cores).where(
     Kernel.owner == bindparam("of_owner"), Kernel.state != ENDED
 )
-
-
-def utc_now() -> datetime:
-    return datetime.now(timezone.utc)
 
 
 @dataclass(frozen=True)

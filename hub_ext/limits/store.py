@@ -3,10 +3,11 @@
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict
-from datetime import datetime, timezone
+from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from ..clock import utc_now
 from ..database import Database, Setting
 from .checks import NAME_LENGTH, check_edits, check_text, invalid
 from .history import (
@@ -47,11 +48,6 @@ __all__ = [
 LOCK = "limits"
 PER_PAGE_AT_MOST = 200
 LAST_PAGE = 1_000_000
-
-
-def utc_now() -> datetime:
-    """Return the time."""
-    return datetime.now(timezone.utc)
 
 
 def check_who(who: str) -> None:
