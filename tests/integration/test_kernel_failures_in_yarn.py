@@ -138,6 +138,8 @@ def test_a_refused_kill_is_done_by_the_gateway_itself(stack):
     kernel_id = str(uuid.uuid4())
     _, code, _ = stack.failure("submits_as_bob", {"KERNEL_ID": kernel_id}, timeout=25)
     assert code == "start-timeout"
+    # YARN writes an end down before it tells of it.
+    wait_for(lambda: not stack.living(kernel_id), 30, "the end of bob's application")
     (application,) = stack.applications(kernel_id)
     assert (application["user"], application["state"]) == ("bob", "KILLED")
     assert "alice may not end" in stack.log("gateway")
