@@ -1,6 +1,7 @@
 """Frames against an independent implementation: the websocket-client package."""
 
 import random
+import time
 
 import pytest
 from websocket import ABNF
@@ -83,6 +84,7 @@ COMPRESSED = bytes([sent("x")[0] | 0x40]) + sent("x")[1:]
         (bytes([0x89, 0xFE, 0, 126]), PROTOCOL_ERROR),
         (sent("x" * 1001), TOO_LARGE),
         (sent("x" * 600, fin=0) + sent("x" * 600, ABNF.OPCODE_CONT), TOO_LARGE),
+        (sent("", fin=0) + sent("", ABNF.OPCODE_CONT, fin=0) * 1000, TOO_LARGE),
         (bytes([0x81, 0xFF]) + b"\xff" * 8, TOO_LARGE),
     ],
 )
@@ -92,6 +94,16 @@ def test_what_is_not_allowed_closes_the_connection_with_its_code(data, code):
     with pytest.raises(FrameError) as refused:
         everything(reader)
     assert refused.value.code == code
+
+
+def test_a_message_in_very_many_pieces_takes_no_longer_for_each_of_them():
+    number = 50_000
+    reader = FrameReader(1 << 20)
+    reader.feed(sent("x", fin=0) + sent("y", ABNF.OPCODE_CONT, fin=0) * number + sent("z", ABNF.OPCODE_CONT))
+    began = time.process_time()
+    (one,) = everything(reader)
+    assert one.payload == b"x" + b"y" * number + b"z"
+    assert time.process_time() - began < 5  # the square of the number takes minutes
 
 
 @pytest.mark.parametrize("length", LENGTHS)

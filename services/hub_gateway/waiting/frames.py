@@ -38,15 +38,16 @@ class FrameReader:
     Parameters
     ----------
     maximum : int
-        Bytes that a message may have.
+        Bytes that a message may have, its frames' heads included: also pieces of nothing come to an end.
     """
 
     def __init__(self, maximum: int) -> None:
         self._maximum = maximum
         self._buffer = bytearray()
         self._opcode = 0
-        self._parts: list[bytes] = []
-        self._raw: list[bytes] = []
+        # Of the message that is under way: its payload, and how it came.
+        self._payload = bytearray()
+        self._raw = bytearray()
 
     def feed(self, data: bytes) -> None:
         self._buffer += data
@@ -68,22 +69,23 @@ class FrameReader:
                 return Received(opcode, payload, raw)
             self._check_order(opcode)
             self._opcode = opcode or self._opcode
-            self._parts.append(payload)
-            self._raw.append(raw)
+            self._payload += payload
+            self._raw += raw
             if final:
-                whole = Received(self._opcode, b"".join(self._parts), b"".join(self._raw))
-                self._parts, self._raw = [], []
+                whole = Received(self._opcode, bytes(self._payload), bytes(self._raw))
+                self._payload.clear()
+                self._raw.clear()
                 return whole
 
     def rest(self) -> bytes:
         """Give what was received of messages that are not complete, and forget it."""
-        data = b"".join(self._raw) + bytes(self._buffer)
-        self._parts, self._raw = [], []
-        self._buffer.clear()
+        data = bytes(self._raw + self._buffer)
+        for one in (self._payload, self._raw, self._buffer):
+            one.clear()
         return data
 
     def _check_order(self, opcode: int) -> None:
-        if opcode not in (CONTINUATION, TEXT, BINARY) or (opcode == CONTINUATION) != bool(self._parts):
+        if opcode not in (CONTINUATION, TEXT, BINARY) or (opcode == CONTINUATION) != bool(self._raw):
             raise FrameError(PROTOCOL_ERROR, "a frame out of order")
 
     def _frame(self) -> tuple[bool, int, bytes, bytes] | None:
@@ -114,7 +116,7 @@ class FrameReader:
             if len(self._buffer) < 2 + size:
                 return None
             length, start = int.from_bytes(self._buffer[2 : 2 + size], "big"), 2 + size
-        if length + sum(map(len, self._parts)) > self._maximum:
+        if len(self._raw) + start + MASK_BYTES + length > self._maximum and not first & 0x08:
             raise FrameError(TOO_LARGE, "a message larger than what is taken")
         return start, length
 
