@@ -102,6 +102,12 @@ def test_a_message_with_buffers_is_read_from_its_front():
     assert read(payload[:6], binary=True) is None
 
 
+def test_of_a_header_no_more_is_kept_than_clients_go_by():
+    header = {"msg_id": "m1", "msg_type": "execute_request", "session": "s", "date": ["x"] * 1000, "more": "y" * 1000}
+    text = json.dumps({"header": {**header, "username": "z" * 1000}})
+    assert read(text.encode(), binary=False).header == {"msg_id": "m1", "msg_type": "execute_request", "session": "s"}
+
+
 @pytest.mark.parametrize(
     ("state", "expected"),
     [

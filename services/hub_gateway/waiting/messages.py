@@ -12,6 +12,9 @@ from typing import Any
 
 PROTOCOL = "5.3"
 IOPUB = "iopub"
+#: What is kept of a request's header, and repeated in each answer to it; more could be as large as the request itself.
+HEADER_FIELDS = ("msg_id", "msg_type", "session", "username", "date", "version", "subshell_id")
+MAXIMUM_FIELD = 200
 
 
 @dataclass(frozen=True)
@@ -32,9 +35,20 @@ def read(payload: bytes, *, binary: bool) -> Message | None:
         kind, channel = header["msg_type"], value.get("channel") or "shell"
     except (ValueError, KeyError, TypeError, AttributeError, struct.error, RecursionError):
         return None
-    if not (isinstance(kind, str) and isinstance(channel, str) and isinstance(content, dict)):
+    if not (
+        isinstance(kind, str) and isinstance(channel, str) and isinstance(content, dict) and isinstance(header, dict)
+    ):
         return None
-    return Message(kind, channel, header, content)
+    return Message(kind, channel, _bounded(header), content)
+
+
+def _bounded(header: dict[str, Any]) -> dict[str, Any]:
+    """Return what clients go by in a header."""
+    return {
+        name: value
+        for name in HEADER_FIELDS
+        if isinstance(value := header.get(name), str) and len(value) <= MAXIMUM_FIELD
+    }
 
 
 def _json_part(payload: bytes) -> bytes:
