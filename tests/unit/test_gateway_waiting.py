@@ -276,6 +276,19 @@ async def test_every_byte_that_the_kernel_has_to_hear_reaches_it_in_order(place)
     assert guest.hand_over()[1] == b"".join(cells) + half
 
 
+async def test_nothing_is_said_to_a_client_that_was_given_to_its_kernel(place):
+    _, guest, transport = place.arrives()
+    guest.data_received(cell(1))
+    place.room.ready()
+    guest.hand_over()
+    transport.frames()
+    place.room.forget()
+    place.room.tell()
+    place.room.keep_open()
+    guest.close()
+    assert (transport.data, transport.closing) == (b"", False)
+
+
 async def test_a_guest_whose_client_has_gone_is_closed_like_any_other(place):
     _, guest, transport = place.arrives()
     transport.abort()
@@ -426,6 +439,11 @@ async def test_a_client_that_does_not_read_is_told_nothing_and_not_read_either(p
     place.room.tell()
     place.room.keep_open()
     assert (transport.data, transport.reading) == (b"", False)
+    place.room.forget()  # which answers its cell
+    transport.frames()
+    for _ in range(3):
+        place.room.forget()
+    assert transport.data == b""
     guest.resume_writing()
     place.room.keep_open()
     assert transport.frames() == [(PING, b"")]

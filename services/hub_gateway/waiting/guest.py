@@ -197,15 +197,18 @@ class Guest(asyncio.Protocol):
         self.kept.forget()
         client = Side("to_kernel")
         client.closed.add_done_callback(lambda _: self.connection_lost(None))
-        self.transport.set_protocol(client)
-        client.connection_made(self.transport)
-        self.transport.resume_reading()
+        # Not written to from here any more: it could be in the midst of a frame of the kernel's.
+        transport, self.transport = self.transport, None
+        transport.set_protocol(client)
+        client.connection_made(transport)
+        transport.resume_reading()
         return client, raw
 
     # -- writing ---------------------------------------------------------------------------------
 
     def _say_starting(self) -> None:
-        if self._failure is None:
+        # Nothing that another client can bring about again and again is written to one that does not read.
+        if self._failure is None and not self._slow:
             self._say_all((tiny_kernel.status("starting", about_request=False),), {})
 
     def _say_idle(self) -> None:
