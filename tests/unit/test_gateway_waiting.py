@@ -396,6 +396,20 @@ async def test_what_a_client_wishes_is_told(place):
     assert place.wishes == ["interrupt", "stop"]
 
 
+async def test_the_same_wish_a_thousand_times_is_one_a_second(place):
+    _, guest, _ = place.arrives()
+    guest.data_received(asked("interrupt_request") * 1000)
+    assert place.wishes == ["interrupt"]
+    place.time = 1.5
+    guest.data_received(asked("interrupt_request") * 2)
+    assert place.wishes == ["interrupt"] * 2
+    place.room.fail(OVER)
+    anew = []
+    place.room.begin_anew(place.kernel, "python", anew.append)
+    guest.data_received(asked("interrupt_request") * 2)
+    assert (place.wishes, anew) == (["interrupt"] * 2, ["interrupt"])
+
+
 async def test_no_more_is_kept_than_fits_and_the_rest_is_told_so(place, monkeypatch):
     monkeypatch.setattr(kept_module, "MAXIMUM_MESSAGES", 2)
     _, guest, transport = place.arrives()

@@ -138,9 +138,9 @@ class Guest(asyncio.Protocol):
         self._say_idle()
         self.kept.forget()
 
-    def begin_anew(self, wish: Wish) -> None:
+    def begin_anew(self) -> None:
         """Wait again, for a kernel that could not start before."""
-        self._failure, self._wish = None, wish
+        self._failure = None
         self._say_starting()
 
     def forget(self) -> None:

@@ -13,13 +13,15 @@ from .guest import Guest, Wish
 from .kept import Kept
 from .line import Ticket
 from .phases import Clock
-from .tiny_kernel import Failure, failure_of
+from .tiny_kernel import Deed, Failure, failure_of
 from .whereabouts import CONNECTING, SUBMITTING, Whereabouts, as_json, html, in_line, sentence
 
 #: Seconds for which a start that failed stays listed while no client is there.
 LISTED = 30.0
 #: Clients that may wait for one kernel.
 MAXIMUM_CLIENTS = 16
+#: Seconds in which the same wish counts once: each is a write to the database, and a client can send thousands.
+SAME_WISH = 1.0
 
 
 class Room:
@@ -57,6 +59,7 @@ class Room:
         #: Its place in the line before Enterprise Gateway, while it has one.
         self.ticket: Ticket | None = None
         self._wish = wish
+        self._wished_at: dict[Deed, float] = {}
         self._began = self._empty_since = self._now()
         self._where = Whereabouts()
         self._dismissed = False
@@ -67,7 +70,7 @@ class Room:
         before = self.anew
         self._begin(kernel, language, wish)
         for guest in self.guests.values():
-            guest.begin_anew(wish)
+            guest.begin_anew()
         before.set()
 
     @property
@@ -115,7 +118,7 @@ class Room:
                 f"{MAXIMUM_CLIENTS} clients wait for this kernel already, and no more can.",
                 remedy="Close some of them, or come back when the kernel is there.",
             )
-        return Guest(self.language, self._wish, self.left.pop(key) if key in self.left else Kept(), greeting)
+        return Guest(self.language, self._wished, self.left.pop(key) if key in self.left else Kept(), greeting)
 
     def enter(self, key: Key, guest: Guest) -> None:
         """Let a guest in."""
@@ -177,6 +180,13 @@ class Room:
         for guest in list(self.guests.values()):
             guest.fail(self.failure)
         self.over.set()
+
+    def _wished(self, deed: Deed) -> None:
+        now = self._now()
+        if deed != "restart" and now - self._wished_at.get(deed, -SAME_WISH) < SAME_WISH:
+            return
+        self._wished_at[deed] = now
+        self._wish(deed)
 
     def _show(self, guest: Guest) -> None:
         text = sentence(self.where, self._now() - self._began)
