@@ -18,6 +18,15 @@ def reserved(names: Collection[str]) -> list[str]:
     return sorted(name for name in names if RESERVED.fullmatch(name))
 
 
+def passing(client_env: Mapping[str, Any], allowed: Collection[str]) -> dict[str, str]:
+    """Return those of a client's variables that may pass, each with a plain value."""
+    return {
+        name: value
+        for name, value in client_env.items()
+        if name in allowed and not RESERVED.fullmatch(name) and _is_plain(value)
+    }
+
+
 def upstream_body(
     kernelspec: str,
     kernel_id: str,
@@ -51,12 +60,7 @@ def upstream_body(
         ``{"name": …, "env": {…}}``. ``env`` is never empty: without one, Enterprise Gateway gives a kernel its own
         environment.
     """
-    env = {
-        name: value
-        for name, value in client_env.items()
-        if name in allowed and not RESERVED.fullmatch(name) and _is_plain(value)
-    }
-    env |= {
+    env = passing(client_env, allowed) | {
         **counted,
         "KERNEL_ID": kernel_id,
         "KERNEL_USERNAME": cluster_user,

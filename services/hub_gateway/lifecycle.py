@@ -23,6 +23,7 @@ from hub_ext.sizes import NOTHING, footprint
 from .catalogue import Catalogue, Person
 from .cluster_view import ClusterView
 from .ends import Ends, Tasks
+from .environment import passing
 from .failures import no_such_kernel
 from .launches import ANSWER_MARGIN, INTERRUPTED, Launches, Settings
 from .leases import Leases, Work
@@ -117,7 +118,9 @@ class Lifecycle:
             self._notes.refused(person.name, definition, error)
             raise
         work = Work()
-        launch = self.launches.begin(kernel, definition, client_env, work)
+        # What may not pass is not kept either, for as long as the start's room stays open.
+        kept_env = passing(client_env, self._settings.allowed_env)
+        launch = self.launches.begin(kernel, definition, kept_env, work)
         try:
             await asyncio.wait({launch}, timeout=patience)
         except asyncio.CancelledError:

@@ -1,6 +1,7 @@
 """Starts that are answered before the kernel runs."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -48,6 +49,15 @@ async def test_a_start_is_answered_at_once_and_goes_on(gateway):
     assert (await gateway.row()).state == RUNNING
     assert (await gateway.lifecycle.kernels("alice"))[0]["remote_kernel"]["start"] is None
     assert await gateway.lifecycle.waiting_room("alice", row.id) is None
+
+
+async def test_of_a_clients_variables_a_room_keeps_those_that_may_pass(gateway):
+    gateway.lifecycle._settings = replace(gateway.lifecycle._settings, allowed_env=frozenset({"TZ"}))
+    model = await gateway.lifecycle.start(ALICE, KERNELSPEC, {"TZ": "UTC", "MORE": "x" * 1_000_000}, patience=0)
+    await until(lambda: gateway.upstream.launching)
+    assert (await gateway.lifecycle.waiting_room("alice", model["id"])).client_env == {"TZ": "UTC"}
+    gateway.upstream.finish()
+    await until(lambda: gateway.upstream.running)
 
 
 async def test_what_fails_within_the_patience_is_the_answer(gateway):
