@@ -141,17 +141,24 @@ class Lifecycle:
             self.launches.undo(kernel, CLIENT_GONE)
 
     async def begin_anew(self, person: Person, room: Room) -> dict[str, Any]:
-        """Start a kernel again whose start has failed, under the id by which its clients know it."""
-        if await self._registry.get(room.kernel.id) is not None:
-            raise PublicError(
-                "kernel-start-failed",
-                "What is left of the failed start is still being ended.",
-                remedy="Try again in a minute.",
-                status=409,
-            )
-        await self._registry.forget(room.kernel.id)
-        # What fails now fails in the cells again.
-        return await self.start(person, room.kernel.kernelspec, room.client_env, patience=0, kernel_id=room.kernel.id)
+        """Start a kernel again whose start has failed, under the id by which its clients know it. Two at once are one.
+
+        What fails then fails in the cells again.
+        """
+        kernel = room.kernel
+        async with room.beginning_anew:
+            if room.waits:
+                limits = await self._limits.of(kernel.owner)
+                return described(starting_model(kernel), kernel, limits, self._start_of(kernel))
+            if await self._registry.get(kernel.id) is not None:
+                raise PublicError(
+                    "kernel-start-failed",
+                    "What is left of the failed start is still being ended.",
+                    remedy="Try again in a minute.",
+                    status=409,
+                )
+            await self._registry.forget(kernel.id)
+            return await self.start(person, kernel.kernelspec, room.client_env, patience=0, kernel_id=kernel.id)
 
     async def _reserve(self, person: Person, starter: Starter, definition: KernelDefinition) -> Kernel:
         """Take a place for the kernel; the size is the definition's, whatever the client says."""

@@ -91,11 +91,10 @@ async def test_a_failed_start_is_begun_anew_under_its_id(gateway):
     room = await gateway.lifecycle.waiting_room("alice", row.id)
     gateway.upstream.finish(PublicError("queue-stopped", "x"))
     await over(room)
-    again = await gateway.lifecycle.begin_anew(ALICE, room)
-    assert again["id"] == row.id
+    await gateway.store.configure(Configured(default={"kernels": 2}))
+    both = await asyncio.gather(*(gateway.lifecycle.begin_anew(ALICE, room) for _ in range(2)))
+    assert [(one["id"], one["execution_state"]) for one in both] == [(row.id, "starting")] * 2
     assert (await gateway.row()).state == STARTING
-    with pytest.raises(PublicError, match="still being ended"):
-        await gateway.lifecycle.begin_anew(ALICE, room)
     await until(lambda: gateway.upstream.launching)
     new = await gateway.lifecycle.waiting_room("alice", row.id)
     assert (new is room, room.failure) == (True, None)
@@ -113,6 +112,18 @@ async def test_a_failed_start_is_begun_anew_under_its_id(gateway):
     await until(lambda: gateway.upstream.launching)
     gateway.upstream.finish()
     await until(lambda: list(gateway.upstream.running) == [row.id])
+
+
+async def test_a_failed_start_of_which_something_may_be_left_is_not_begun_anew_yet(gateway):
+    _, row = await begin(gateway)
+    room = await gateway.lifecycle.waiting_room("alice", row.id)
+    gateway.edge.away = True
+    gateway.upstream.finish(PublicError("enterprise-gateway-unreachable", "x"))
+    await over(room)
+    assert (await gateway.row()).state == ENDING
+    with pytest.raises(PublicError, match="still being ended") as refused:
+        await gateway.lifecycle.begin_anew(ALICE, room)
+    assert refused.value.status == 409
 
 
 async def test_an_interrupt_cancels_the_start_and_ends_nothing_that_runs(gateway):

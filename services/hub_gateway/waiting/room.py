@@ -45,6 +45,8 @@ class Room:
         self.left: dict[Key, Kept] = {}
         #: The variables with which the start was asked for, in case it is begun anew.
         self.client_env: dict[str, Any] = {}
+        #: Held by whoever begins a start anew that has failed.
+        self.beginning_anew = asyncio.Lock()
         self._now = now
         self._begin(kernel, language, wish)
 
