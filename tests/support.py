@@ -67,10 +67,14 @@ class Platform:
         return f"http://127.0.0.1:{self.ports.gateway}/services/gateway"
 
     def is_ready(self):
+        """Say whether pages are there and the cluster is known: before, no kernel can be started."""
         try:
-            return requests.get(f"{self.url}/services/portal/health", timeout=5).status_code == 200
+            if requests.get(f"{self.url}/services/portal/health", timeout=5).status_code != 200:
+                return False
+            checks = requests.get(f"http://127.0.0.1:{self.ports.edge}/health", timeout=5).json()["checks"]
         except requests.RequestException:
             return False
+        return all(check["ok"] for check in checks if check["name"] == "resource-manager")
 
     def person(self, name):
         """Log in as somebody, once."""
