@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import uuid
-from dataclasses import dataclass
 from typing import Any
 
 from prometheus_client import Counter
@@ -13,24 +12,22 @@ from hub_ext.database import Kernel
 from hub_ext.edge import EdgeClient
 from hub_ext.errors import PublicError
 from hub_ext.kernels import KernelDefinition
-from hub_ext.limits.admission import ENDED, ENDING, STARTING, Admission, Starter
+from hub_ext.limits.admission import ENDED, ENDING, STARTING, Starter
 from hub_ext.limits.ask import Ask
 from hub_ext.limits.decide import physical_refusal
-from hub_ext.limits.people import People
 from hub_ext.names import cluster_user
 from hub_ext.sizes import NOTHING, footprint
 
+from .books import Books
 from .catalogue import Catalogue, Person
 from .cluster_view import ClusterView
 from .ends import Ends, Tasks
 from .environment import passing
 from .failures import no_such_kernel
 from .launches import ANSWER_MARGIN, INTERRUPTED, Launches, Settings
-from .leases import Leases, Work
-from .limits_view import LimitsView
+from .leases import Work
 from .models import described, ended_model, only_here, starting_model
-from .people_notes import PeopleNotes
-from .registry import Registry, by_id
+from .registry import by_id
 from .restarts import Restarts
 from .upstream import EnterpriseGateway
 from .waiting.room import Room
@@ -41,18 +38,6 @@ log = logging.getLogger("hub_gateway")
 
 REFUSALS = Counter("hub_gateway_refusals_total", "Kernel starts that were refused before anything began", ["code"])
 CLIENT_GONE = "start failed: whoever asked for it went away"
-
-
-@dataclass(frozen=True)
-class Books:
-    """What is written down of kernels and people, and what they may use."""
-
-    registry: Registry
-    admission: Admission
-    leases: Leases
-    people: People
-    notes: PeopleNotes
-    limits: LimitsView
 
 
 class Lifecycle:
