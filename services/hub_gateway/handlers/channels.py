@@ -103,7 +103,8 @@ class ChannelsHandler(GatewayHandler):
         """Wait for an event; False when the guest has gone before, or its right has ended."""
         happened = asyncio.ensure_future(event.wait())
         try:
-            return await self._lasts({guest.closed, happened}, self._still_welcome) and happened.done()
+            # The event itself is asked: of both at once, its task may not have heard yet.
+            return await self._lasts({guest.closed, happened}, self._still_welcome) and event.is_set()
         finally:
             happened.cancel()
 
@@ -113,22 +114,28 @@ class ChannelsHandler(GatewayHandler):
         kernel_id, parts = room.kernel.id, self.parts
         async with parts.sockets.alone(self._arrival.key):
             try:
-                side = await called(parts.upstream, kernel_id, session_id, parts.connect_timeout)
+                side = await self._called(guest, kernel_id, session_id)
             except PublicError as error:
                 guest.fail(failure_of(error, "The kernel has started, but can't be reached."))
                 guest.close(GOING_AWAY)
                 return
-            if guest.gone:
+            if side is not None and guest.gone:
                 side.abort()
                 await side.closed
-            else:
+            elif side is not None:
                 client = given(guest, side)
                 seat.connection = side
-        if seat.connection is guest:
+        if side is None or seat.connection is guest:
             await deliver(parts.upstream, kernel_id, guest.kept.all(), parts.connect_timeout)
             return
         log.info("Kernel socket handed over: kernel=%s user=%s request=%s", kernel_id, self.owner, self.request_id)
         await self._watch(client, side, kernel_id)
+
+    async def _called(self, guest: Guest, kernel_id: str, session_id: str) -> UpstreamSide | None:
+        """Open the kernel's websocket; not for a guest that has gone: the next one of its session may have done so."""
+        if guest.gone:
+            return None
+        return await called(self.parts.upstream, kernel_id, session_id, self.parts.connect_timeout)
 
     async def _take_over(self, make: Callable[[], P]) -> P:
         """Take the client's connection away from tornado."""
