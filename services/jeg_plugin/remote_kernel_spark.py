@@ -6,11 +6,16 @@ This file goes into the container beside ``driver.py``.
 import importlib
 import logging
 import threading
+import warnings
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
 log = logging.getLogger("remote_kernel.driver")
+
+#: Spark looks for this driver's own modules in another folder than YARN's, where they are found already. What it says
+#: of that would stand under the first cell.
+NEEDLESS = r"Failed to add file \[\S+\] specified in 'spark\.submit\.pyFiles'"
 
 
 class Spark:
@@ -85,6 +90,7 @@ class Spark:
             from pyspark import SparkContext
             from pyspark.sql import SparkSession
 
+            warnings.filterwarnings("ignore", NEEDLESS, RuntimeWarning)
             SparkContext._ensure_initialized()
             SparkContext._gateway._gateway_client.deque = ThreadConnections()
             for name in self._without:
