@@ -66,6 +66,8 @@ def printed_by(client, *cells):
     while missing:
         message = client._receive(deadline)
         cell, content = message["parent_header"].get("msg_id"), message["content"]
+        if cell not in printed:
+            continue  # another tab's
         if message["msg_type"] == "stream" and content["name"] == "stdout":
             printed[cell] += content["text"]
         elif content.get("execution_state") == "idle":
@@ -87,7 +89,7 @@ def test_cells_wait_for_room_with_a_word_and_run_in_order_when_it_is_there(platf
         began = time.monotonic()
         client.start("python_yarn")
         client.wait_idle()
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 20  # the kernel itself would never come
         first, second = client.send("order = ['first']; print('one')"), client.send("order.append('second')")
         line = shown(client, first, "accepted in queue notebooks")
         assert "% used), nobody ahead of you" in line
