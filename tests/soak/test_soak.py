@@ -19,7 +19,7 @@ from tests.soak.people import Busy, make_people
 from tests.support import end_kernels, wait_for
 from tests.survival import in_step
 
-SECONDS = int(os.environ.get("SOAK_SECONDS") or 150)
+SECONDS = int(os.environ.get("SOAK_SECONDS") or 300)
 SEED = os.environ.get("SOAK_SEED") or "1"
 PEOPLE = 10
 #: Kernels at the same time: the others look on. More would only wait for the two cores of a small machine.
