@@ -24,6 +24,7 @@ DRIVER_MODULES = tuple(
         "remote_kernel_channel.py",
         "remote_kernel_requests.py",
         "remote_kernel_app.py",
+        "remote_kernel_interrupts.py",
         "remote_kernel_spark.py",
     )
 )

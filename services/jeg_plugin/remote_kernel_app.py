@@ -4,17 +4,18 @@ This file goes into the container beside ``driver.py``, which imports it when Sp
 """
 
 import os
+import signal
 import threading
 import time
 from collections.abc import Callable
 from typing import Any
 
 import psutil
-from ipykernel.ipkernel import IPythonKernel
+import remote_kernel_interrupts as interrupts  # type: ignore[import-not-found]  # stands beside this file in the container
 from ipykernel.kernelapp import IPKernelApp
 
 
-class DriverKernel(IPythonKernel):
+class DriverKernel(interrupts.InterruptibleKernel):
     """The usual kernel, which does not wait at shutdown for children that have already ended.
 
     ipykernel counts ended but unreaped children as alive and waits up to half a minute for them.
@@ -38,8 +39,14 @@ class DriverApp(IPKernelApp):
 
     report: Callable[[dict[str, Any]], None]
 
+    def init_signal(self) -> None:
+        """Let interrupts do nothing until a cell runs."""
+        signal.signal(signal.SIGINT, interrupts.ignore)
+
     def write_connection_file(self, **kwargs: Any) -> None:
         """Send the connection information; the signing key never touches a disk."""
+        # From now on the gateway may send an interrupt.
+        self.init_signal()
         self.report(
             {
                 "ip": self.ip,

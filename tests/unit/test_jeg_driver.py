@@ -24,7 +24,8 @@ class Table:
 def driver(monkeypatch):
     """The driver as it stands in a container: a module beside its helpers."""
     monkeypatch.syspath_prepend(str(Path(jeg_plugin.__file__).parent))
-    names = ("driver", "remote_kernel_channel", "remote_kernel_requests", "remote_kernel_spark", "remote_kernel_app")
+    helpers = ("channel", "requests", "spark", "app", "interrupts")
+    names = ("driver", *(f"remote_kernel_{helper}" for helper in helpers))
     module = importlib.import_module("driver")
     yield module
     for name in names:
