@@ -119,6 +119,11 @@ def ping(path: str, seconds: float) -> int:
 def _reason(error: Exception) -> str:
     if isinstance(error, TimeoutError):
         return "it does not answer in time"
+    if isinstance(error, ConnectionRefusedError | FileNotFoundError):
+        return "it does not run"
+    # Which of these it is depends on who was quicker: an end, a reset, or a broken pipe.
+    if isinstance(error, ConnectionError):
+        return "the connection ended"
     return (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
 
 

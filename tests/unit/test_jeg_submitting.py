@@ -1,4 +1,5 @@
 import contextlib
+import errno
 import os
 import socket
 import struct
@@ -221,7 +222,7 @@ def test_a_submission(tmp_path):
 @pytest.mark.parametrize(
     ("answers", "error", "text"),
     [
-        ((), NotSubmittedError, "onnection"),
+        ((), NotSubmittedError, "the connection ended"),
         ((HEARD,), NotSubmittedError, "the connection ended"),
         ((words("refused", "speaks 2"),), NotSubmittedError, "speaks 2"),
         ((b"\xff\xff",), NotSubmittedError, "the connection ended"),
@@ -248,8 +249,24 @@ def test_one_that_hangs_before_the_submission_is_left(tmp_path, monkeypatch, ans
 
 
 def test_without_a_submitter(tmp_path):
-    with pytest.raises(NotSubmittedError, match="No such file"):
+    with pytest.raises(NotSubmittedError, match="it does not run"):
         submit(str(tmp_path / "none"), REQUEST)
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        (errno.EPIPE, "the connection ended"),
+        (errno.ECONNRESET, "the connection ended"),
+        (errno.ECONNABORTED, "the connection ended"),
+        (errno.ECONNREFUSED, "it does not run"),
+        (errno.ENOENT, "it does not run"),
+        (errno.ETIMEDOUT, "it does not answer in time"),
+        (errno.EACCES, "Permission denied"),
+    ],
+)
+def test_what_is_said_does_not_depend_on_who_was_quicker(number, text):
+    assert submitting._reason(OSError(number, os.strerror(number))) == text
 
 
 @pytest.mark.parametrize("value", ["a\0b", "x" * 70_000, "\U0001f600"])
