@@ -138,7 +138,10 @@ class Launches:
                 ticket.release()
                 reason = work.reason or f"start failed: {words(error)}"
                 await self._ends.undo(kernel, reason, answered=answered or was_answered(error))
-                room.fail(_told(error, work), dismissed=work.to_end.is_set() and work.reason != INTERRUPTED)
+                told = _told(error, work)
+                room.fail(told, dismissed=work.to_end.is_set() and work.reason != INTERRUPTED)
+                if work.reason == GATEWAY_STOPS:
+                    raise told from error
                 raise
             finally:
                 ticket.release()
@@ -219,6 +222,12 @@ class Launches:
 
 def _told(error: Exception, work: Work) -> PublicError:
     """Say why a kernel will not come, to those who wait for it."""
+    if work.reason == GATEWAY_STOPS:
+        return PublicError(
+            "gateway-stopping",
+            "The kernel's start was ended, because the gateway is being stopped.",
+            remedy="Start it again in a minute. If that stays, tell your Hub administrator.",
+        )
     if work.to_end.is_set() and work.reason:
         return PublicError(
             "kernel-start-failed",

@@ -190,6 +190,20 @@ async def test_whoever_saw_it_running_does_not_give_the_place_of_its_restart_bac
     assert await no_row(gateway)
 
 
+async def test_a_start_that_ends_with_its_gateway_says_so_and_what_to_do(gateway):
+    task, row = await gateway.launched()
+    gateway.edge.add(row.id)
+    ended = PublicError("application-killed", "application_1_1 was ended while it started.")
+    gateway.edge.on_end = lambda: gateway.upstream.finish(ended)
+    await gateway.lifecycle.close(20)
+    with pytest.raises(PublicError, match="gateway is being stopped") as caught:
+        await task
+    assert (caught.value.code, caught.value.status) == ("gateway-stopping", 503)
+    assert "Start it again" in caught.value.remedy
+    assert await no_row(gateway)
+    assert await reason(gateway) == "start failed: its gateway is being stopped"
+
+
 async def test_a_gateway_that_is_stopped_ends_its_starts_and_does_not_wait_for_ever(gateway):
     task, _ = await gateway.launched()
     await asyncio.wait_for(gateway.lifecycle.close(0.2), 2)
