@@ -30,6 +30,8 @@ HANDSHAKE_HEADERS = (
     "Sec-WebSocket-Extensions",
     "Sec-WebSocket-Protocol",
 )
+#: How a frame begins that closes a websocket.
+GOODBYE = 0x88
 ANSWER_HEADERS = ("sec-websocket-accept", "sec-websocket-extensions", "sec-websocket-protocol")
 
 
@@ -40,6 +42,7 @@ class UpstreamSide(Side):
         super().__init__("from_kernel")
         self.head: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         self._buffer = b""
+        self._spoke = asyncio.Event()
 
     def data_received(self, data: bytes) -> None:
         if self.head.done() and self._other is not None:
@@ -47,6 +50,7 @@ class UpstreamSide(Side):
             return
         self._buffer += data
         if self.head.done():
+            self._heard()
             return
         end = self._buffer.find(HEAD_END)
         if end >= 0:
@@ -58,12 +62,32 @@ class UpstreamSide(Side):
         elif len(self._buffer) > MAXIMUM_HEAD_BYTES:
             self.head.set_exception(unreachable())
 
+    def _heard(self) -> None:
+        self._spoke.set()
+        if self.transport is not None:
+            self.transport.pause_reading()
+
     def early(self) -> bytes:
-        """Give the frames that came together with the head."""
+        """Give the frames that came together with the head, or soon after it."""
         data, self._buffer = self._buffer, b""
         return data
 
+    async def speaks(self) -> None:
+        """Wait for the first frame after the head; it is kept, and nothing more is read.
+
+        Raises
+        ------
+        PublicError
+            The connection was closed, or that frame says goodbye.
+        """
+        if not self._buffer and self.transport is not None and not self.transport.is_closing():
+            self.transport.resume_reading()
+            await self._spoke.wait()
+        if not self._buffer or self._buffer[0] == GOODBYE or self.closed.done():
+            raise unreachable()
+
     def connection_lost(self, exc: Exception | None) -> None:
+        self._spoke.set()
         if not self.head.done():
             self.head.set_exception(unreachable())
         super().connection_lost(exc)

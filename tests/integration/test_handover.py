@@ -22,6 +22,8 @@ from tests.unit.gateway_support import until
 
 CLIENTS = 12
 SECONDS = 30
+#: Sessions whose first websocket ends right after the handshake.
+LOST = ("goodbye", "cut")
 
 
 class Channels(WebSocketHandler):
@@ -31,6 +33,14 @@ class Channels(WebSocketHandler):
         self.heard = heard
 
     def open(self, kernel_id):
+        how = self.get_argument("session_id")
+        if how in LOST and how not in self.heard:
+            self.heard[how] = []
+            if how == LOST[0]:
+                self.close()
+            else:
+                self.ws_connection.stream.close()
+            return
         self.write_message(json.dumps({"early": True}))
 
     def on_message(self, message):
@@ -178,31 +188,48 @@ async def test_every_message_reaches_the_kernel_once_and_in_order_whenever_it_co
     print(f"{sum(map(len, heard[0].values()))} messages")
 
 
+async def connected(opened, kernel_id, session_id):
+    url = f"ws://127.0.0.1:{opened.port}{PREFIX}user/{OWNER}/api/kernels/{kernel_id}/channels"
+    return await websocket_connect(
+        HTTPRequest(f"{url}?session_id={session_id}", headers={"Authorization": f"token {TOKEN}"})
+    )
+
+
+async def told(socket, wanted):
+    message = ""
+    while wanted not in message:
+        message = await asyncio.wait_for(socket.read_message(), SECONDS)
+        assert message is not None, "the connection was closed"
+
+
 async def test_what_a_client_has_left_reaches_the_kernel_too_unless_it_comes_back(heard, site):
     opened, database = site
     kernel_id = await add_starting(database)
 
-    async def connected(session_id):
-        url = f"ws://127.0.0.1:{opened.port}{PREFIX}user/{OWNER}/api/kernels/{kernel_id}/channels"
-        return await websocket_connect(
-            HTTPRequest(f"{url}?session_id={session_id}", headers={"Authorization": f"token {TOKEN}"})
-        )
-
-    async def told(socket, wanted):
-        while wanted not in await asyncio.wait_for(socket.read_message(), SECONDS):
-            pass
-
-    gone, back = await connected("gone"), await connected("back")
+    gone, back = await connected(opened, kernel_id, "gone"), await connected(opened, kernel_id, "back")
     await gone.write_message(cell(1, 10))
     await back.write_message(cell(2, 10))
     await told(gone, "Starting in YARN")
     await told(back, "Starting in YARN")
     gone.close()
     back.close()
-    back = await connected("back")
+    back = await connected(opened, kernel_id, "back")
     await told(back, "update_display_data")
     await comes(database)
     await told(back, '"number": 2')
     await until(lambda: sorted(heard[0].values()) == [[1], [2]], SECONDS)
     assert heard[0]["back"] == [2]
     back.close()
+
+
+@pytest.mark.parametrize("how", LOST)
+async def test_a_kernel_that_is_lost_in_the_moment_of_the_hand_over_is_called_again(heard, site, how):
+    opened, database = site
+    kernel_id = await add_starting(database)
+    socket = await connected(opened, kernel_id, how)
+    await socket.write_message(cell(1, 10))
+    await told(socket, "Starting in YARN")
+    await comes(database)
+    await told(socket, '"number": 1')
+    assert heard[0] == {how: [1]}
+    socket.close()
