@@ -224,7 +224,7 @@ def test_a_notebook_server_that_is_killed_leaves_its_kernels_to_the_next(work, m
         process = server_process(work.platform, "alice")
         end(process, KILL)
         # The Hub asks for the process's number, which is taken until its parent has heard of its end.
-        wait_for(lambda: not psutil.pid_exists(process.pid), 20, every=0.05, what="the process's number")
+        wait_for(lambda: not psutil.pid_exists(process.pid), 60, every=0.05, what="the process's number")
         answer = work.alice.session.get(f"{kernel.base_url}/api/status", timeout=30)
         work.alice.start_server()
         back = time.monotonic() - began
