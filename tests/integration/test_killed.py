@@ -232,7 +232,9 @@ def test_a_notebook_server_that_is_killed_leaves_its_kernels_to_the_next(work, m
         answered = time.monotonic() - began
     seen = f"{answer.status_code} and the Hub's page to start it again; {watch.said()}"
     wait_for(lambda: in_step(work.platform), 45, what="books, Enterprise Gateway and YARN in step")
-    row = Row("notebook server", KILL, f"{back:.1f} s, when its person starts it", f"{answered:.1f} s", "not tried", seen)
+    row = Row(
+        "notebook server", KILL, f"{back:.1f} s, when its person starts it", f"{answered:.1f} s", "not tried", seen
+    )
     measured.append(row)
     print(row)
 
