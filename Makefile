@@ -28,7 +28,7 @@ test-browser: prepare-test ## The tests in a real browser
 	@$(TESTS) tests/browser
 
 soak: prepare-test ## Ten people at random for SOAK_SECONDS (3600), the same for the same SOAK_SEED: does anything grow?
-	@SOAK_SECONDS="$${SOAK_SECONDS:-3600}" $(TESTS) -s tests/soak
+	@SOAK_SECONDS="$${SOAK_SECONDS:-3600}" $(TESTS) -s tests/soak/test_soak.py
 
 what-survives: prepare-test ## Kill each process and write the measured table in docs/what-survives.md
 	@WRITE_WHAT_SURVIVES=1 $(TESTS) -s tests/integration/test_killed.py

@@ -196,7 +196,8 @@ def test_the_keyboard_alone_sets_a_limit_until_a_day(platform, logged_in, limits
     expect(said(page)).to_contain_text("Saved")
     expect(edit).to_be_focused()
     expect(row_of(page, "alice")).to_contain_text(f"7 user until {later.day} {later:%b}")
-    assert limits.value("alice", "kernels")["until"].startswith(f"{later:%Y-%m-%d}")
+    # To the end of that day.
+    assert limits.value("alice", "kernels")["until"].startswith(f"{later + timedelta(days=1):%Y-%m-%d}T00:00")
     assert_not_reloaded(page)
 
 

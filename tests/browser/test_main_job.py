@@ -44,6 +44,7 @@ class Lab:
 @pytest.fixture
 def lab(platform, page):
     """Log in as alice, by the landing page's own steps, up to JupyterLab."""
+    wait_for(platform.is_ready, 60, what="the platform")
     page.goto(platform.url)
     page.get_by_label("Username").fill("alice")
     page.get_by_label("Password").fill(platform.password)

@@ -102,7 +102,7 @@ class Start(threading.Thread):
     def until_yarn_has_it(self):
         self.start()
         find = lambda: next(iter(set(rows(self._platform)) - self._before), None)  # noqa: E731 (asked again and again)
-        self.kernel_id = wait_for(find, 30, every=0.02, what="the reservation")
+        self.kernel_id = wait_for(find, 90, every=0.02, what="the reservation")
         wait_for(lambda: self._platform.applications(self.kernel_id), 60, every=0.05, what="the application")
 
     def outcome(self):
