@@ -19,8 +19,8 @@ from tests.processes import of_kernel, server_process, service_process, suspende
 from tests.support import bearer, end_kernels, wait_for
 from tests.survival import KILL, LOST, RESTARTED, STOP, Row, Watch, answers_again, in_step, short, write_table
 
-#: A ResourceManager that is killed while it hands a driver's container to a node waits for it for ten minutes; when that
-#: was met, every later case failed, for a reason that is not found yet.
+#: A ResourceManager that is killed while it hands a driver's container to a node waits for it for ten minutes; when
+#: that was met, every later case failed, for a reason that is not found yet.
 pytestmark = pytest.mark.skipif("WRITE_WHAT_SURVIVES" not in os.environ, reason="on request: make what-survives")
 
 #: Words of each process's command.
