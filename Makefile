@@ -14,8 +14,9 @@ demo: ## Set up and run the whole platform on this machine; Ctrl-C stops it
 	@$(PREPARE) --for demo
 	@exec $(BIN)/python -m hub_ext.embedded.demo
 
-test: prepare-test lint-only ## Set up, check and run all tests
-	@$(TESTS)
+test: prepare-test lint-only ## Set up, check and run all tests: two files at a time, then what has to be alone
+	@$(TESTS) -m "not alone" -n 2 --dist loadfile --no-loadscope-reorder
+	@$(TESTS) -m alone
 
 test-unit: ## The fast tests alone (< 60 s)
 	@$(PREPARE) --for unit

@@ -83,6 +83,8 @@ hub_ext.configure(
     gateway_address=f"http://{LOOPBACK}:{ports.gateway}",
     portal_address=f"http://{LOOPBACK}:{ports.portal}",
     service_config=os.environ.get("HUB_EXT_SERVICE_CONFIG", ""),
+    # People may have their last kernel start together with their notebook server: a switch on My kernels, off at first.
+    warm_start="chosen",
     service_environment={
         name: value
         for name, value in os.environ.items()

@@ -14,6 +14,8 @@ from .web.identity import KERNELS_ADMIN_SCOPE, LIMITS_ADMIN_SCOPE
 
 TEMPLATES = Path(__file__).parent / "templates"
 
+#: What `HubGateway.warm_start` can be.
+WARM_STARTS = ("never", "chosen", "always")
 #: Spawners that have a counterpart here: a site that names one of these gets the counterpart, with its own settings
 #: kept.
 SPAWNERS = {
@@ -40,6 +42,7 @@ def configure(
     service_environment: dict[str, str] | None = None,
     service_config: str = "",
     landing_page: bool = True,
+    warm_start: str = "never",
 ) -> None:
     """Wire services, roles, scopes, templates and the spawner into a Hub's configuration.
 
@@ -71,6 +74,9 @@ def configure(
         A configuration file with further settings of managed services (``c.HubGateway.…``, ``c.HubPortal.…``).
     landing_page : bool
         Bring people to the Cluster page after login, unless the site has set ``JupyterHub.default_url``.
+    warm_start : str
+        Whose last kernel starts together with their notebook server: ``never``, ``chosen`` or ``always``; see
+        `HubGateway.warm_start`, which a gateway that is not managed needs as well.
 
     Raises
     ------
@@ -85,9 +91,12 @@ def configure(
     }.items():
         _require_http(name, url)
     _refuse_internal_ssl(c)
+    if warm_start not in WARM_STARTS:
+        raise ConfigurationError(f"configure(warm_start={warm_start!r}): this is one of {', '.join(WARM_STARTS)}.")
     base = base_url(c)
     own_url = f"{gateway_address.rstrip('/')}{base}services/gateway"
     _configure_spawner(c, gateway_url or own_url, user_domain, database_url)
+    c.RemoteKernelMixin.warm_start = warm_start != "never"
     _add_roles(c)
     given = dict(service_environment or {})
     if managed:
@@ -100,6 +109,7 @@ def configure(
         gateway_url=own_url,
         service_config=service_config,
         template_paths=listed(c.JupyterHub, "template_paths"),
+        warm_start=warm_start,
     )
     limits = configured_limits(c)
     told = {"HUB_EXT_DATABASE_URL": database_url, VARIABLE: limits}

@@ -85,6 +85,7 @@ CASES: dict[str, Case] = {
     "start-timeout": Case(504, "The kernel's application did not start in time."),
     "cluster-busy": Case(503, "The cluster had no room for the kernel in time."),
     "too-many-clients": Case(429, "So many clients wait for one kernel that no more can."),
+    "warm-start-not-offered": Case(409, "Whether kernels start in advance is the administrator's to decide."),
     "gateway-stopping": Case(503, "The gateway or Enterprise Gateway is being stopped; what it was starting is ended."),
     "server-not-allowed": Case(403, "The user may have no notebook server: one of its limits is 0."),
     "no-gateway": Case(503, "The notebook server can't be given a gateway to the cluster."),

@@ -63,6 +63,7 @@ def service_commands(
     gateway_url: str,
     service_config: str,
     template_paths: list[str],
+    warm_start: str,
 ) -> dict[str, list[str]]:
     """Build the services' argument lists. No secret is among them."""
     file = [f"--config={service_config}"] if service_config else []
@@ -75,6 +76,7 @@ def service_commands(
             f"--HubGateway.enterprise_gateway_url={enterprise_gateway_url}",
             f"--HubGateway.edge_url={edge_url}",
             f"--HubGateway.user_domain={user_domain}",
+            f"--HubGateway.warm_start={warm_start}",
             *file,
         ],
         "portal": [

@@ -21,6 +21,7 @@ from .limits.model import AllLimits, Configured
 from .limits.resolve import as_json, number
 from .names import cluster_user
 from .spawn_refusals import limits_unreadable, no_gateway, server_not_allowed, spawn_refusal
+from .warm_start import announce
 
 try:
     from kubespawner import KubeSpawner
@@ -120,6 +121,14 @@ class RemoteKernelMixin(Configurable):
         """,
     ).tag(config=True)
 
+    warm_start = Bool(
+        False,
+        help="""
+        Tell the gateway when a notebook server starts, so that the kernel that its owner used last can start beside it
+        (see ``HubGateway.warm_start``, which decides for whom). `configure` sets both.
+        """,
+    ).tag(config=True)
+
     database_timeout = Float(
         3.0,
         help="Seconds for which the start of a notebook server waits for the limits in the database at most.",
@@ -138,6 +147,7 @@ class RemoteKernelMixin(Configurable):
 
     _gateway: str = ""
     _limits: dict[str, ResolvedLimit] | None = None
+    _announcing: "asyncio.Future[None] | None" = None
 
     @default_of("server_token_scopes")
     def _default_server_token_scopes(self) -> list[str]:
@@ -166,6 +176,9 @@ class RemoteKernelMixin(Configurable):
         except PublicError as error:
             raise spawn_refusal(error) from error
         self._apply_ceilings(self._limits)
+        if self.warm_start:
+            # Nobody waits for it. Kept, or it could be collected before it has ended.
+            self._announcing = asyncio.ensure_future(announce(self._gateway, self.api_token))
 
     async def _resolve_gateway(self) -> str:
         address = self.gateway_url

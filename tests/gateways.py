@@ -240,14 +240,3 @@ def at_enterprise_gateway(platform, method, path, **more):
         timeout=120,
         **more,
     )
-
-
-def kill_application(platform, application_id):
-    """End an application at the ResourceManager, as an administrator of the cluster would."""
-    answer = requests.put(
-        f"http://127.0.0.1:{platform.ports.rm_web}/ws/v1/cluster/apps/{application_id}/state",
-        params={"user.name": "root"},
-        json={"state": "KILLED"},
-        timeout=TIMEOUT,
-    )
-    assert answer.status_code in {200, 202}, answer.text

@@ -67,6 +67,7 @@ class Server:
             reauthorize_interval=60,
             connect_timeout=5,
             sockets=None,
+            warm=None,
         )
         requests = RequestStore(database, store)
         self.api = limits_api(database, store, requests, cluster=self.current_cluster, display_names=self.display_names)

@@ -111,6 +111,12 @@ class Platform:
         (made / "kernel.json").write_text(json.dumps(spec))
         return Kernelspec(made)
 
+    def kill_application(self, application_id):
+        """End an application at the ResourceManager, as an administrator of the cluster would."""
+        url = f"http://127.0.0.1:{self.ports.rm_web}/ws/v1/cluster/apps/{application_id}/state"
+        answer = requests.put(url, params={"user.name": "root"}, json={"state": "KILLED"}, timeout=TIMEOUT)
+        assert answer.status_code in {200, 202}, answer.text
+
     def registered(self):
         """Return what the gateway's database says of every kernel so far: state and reason of its end, by id."""
         path = self.folder / "data" / "remote-kernels.sqlite"
@@ -225,7 +231,10 @@ class Person:
 
 
 def end_kernels(person):
-    """End what an earlier test has left running, so that one failure stays one."""
+    """End what an earlier test has left running, also what only YARN still knows of: one failure stays one."""
+    platform = person.platform
     for kernel in person.kernels():
         person.client().request("DELETE", f"kernels/{kernel['id']}")
-    wait_for(lambda: not person.platform.running_applications(), 60, what="the end of all applications")
+    for application in platform.running_applications():
+        platform.kill_application(application["id"])
+    wait_for(lambda: not platform.running_applications(), 60, what="the end of all applications")

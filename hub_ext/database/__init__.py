@@ -1,7 +1,18 @@
 """The services' SQL database: engine, tables, migrations."""
 
 from .engine import Database, upgrade
-from .models import Base, Kernel, LimitChange, LimitRequest, LimitSubject, LimitValue, Person, RefusedStart, Setting
+from .models import (
+    Base,
+    Kernel,
+    LimitChange,
+    LimitRequest,
+    LimitSubject,
+    LimitValue,
+    Person,
+    RefusedStart,
+    Setting,
+    WarmStart,
+)
 
 __all__ = [
     "Base",
@@ -14,5 +25,6 @@ __all__ = [
     "Person",
     "RefusedStart",
     "Setting",
+    "WarmStart",
     "upgrade",
 ]

@@ -58,6 +58,18 @@ class Kernel(Base):
     #: When it will be stopped, and why, once its owner has been given notice; None while nothing is planned.
     stop_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     stop_reason: Mapped[str] = mapped_column(String(500), default="")
+    #: Until when one that was started before anybody asked for it waits to be used; None for every other one, and once
+    #: it is used.
+    warm_until: Mapped[datetime | None] = mapped_column(UTCDateTime)
+
+
+class WarmStart(Base):
+    """Whether somebody wants their last kernel to be started together with their notebook server."""
+
+    __tablename__ = "warm_starts"
+
+    owner: Mapped[str] = mapped_column(String(255), primary_key=True)
+    wanted: Mapped[bool]
 
 
 class LimitSubject(Base):

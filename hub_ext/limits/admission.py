@@ -36,12 +36,17 @@ _HELD = select(Kernel.id, Kernel.kernelspec, Kernel.memory_mb, Kernel.cores).whe
 
 @dataclass(frozen=True)
 class Starter:
-    """For whom and as whom a kernel is started. `server` is the notebook server that asks, None for other clients."""
+    """For whom and as whom a kernel is started.
+
+    `server` is the notebook server that asks, None for other clients. `warm_until` is how long a kernel that nobody has
+    asked for yet waits to be used, None for any other.
+    """
 
     kernel_id: str
     cluster_user: str
     server: str | None
     groups: frozenset[str]
+    warm_until: datetime | None = None
 
 
 class Admission:
@@ -96,6 +101,7 @@ class Admission:
                 "queue": ask.queue or "",
                 "leased_until": now + self._lease,
                 "stop_reason": "",
+                "warm_until": starter.warm_until,
             }
             connection.execute(_ADD, row)
             return row

@@ -32,9 +32,11 @@ from .limits_view import LimitsView
 from .loop import run
 from .people_notes import PeopleNotes
 from .registry import Registry
-from .settings import GatewaySettings
+from .settings import NEVER, GatewaySettings
 from .sockets import Sockets
 from .upstream import EnterpriseGateway
+from .warm import WarmStarts
+from .warm_rows import WarmRows
 
 #: Seconds for which a gateway that is stopped waits for what it has begun.
 STOP_SECONDS = 5.0
@@ -69,7 +71,9 @@ class HubGateway(GatewaySettings):
         self.limits = LimitsView(self.store, self.people)
         self.refusals = RefusedStarts(self.database)
         self.notes = PeopleNotes(self.people, self.refusals, self._users, self.people_interval)
-        self.books = Books(self.registry, self.admission, self.leases, self.people, self.notes, self.limits)
+        rows = WarmRows(self.database)
+        offered = rows if self.warm_start != NEVER else None
+        self.books = Books(self.registry, self.admission, self.leases, self.people, self.notes, self.limits, offered)
         self.lifecycle = Lifecycle(
             self.books,
             self.upstream,
@@ -84,6 +88,7 @@ class HubGateway(GatewaySettings):
                 self.submissions_at_once,
             ),
         )
+        self.warm = WarmStarts(rows, self.registry, self.lifecycle, self.warm_start, self.warm_start_seconds)
         self.sockets = Sockets()
         names = DisplayNames(self.upstream)
         self.limits_api = limits_api(
@@ -116,6 +121,7 @@ class HubGateway(GatewaySettings):
             reauthorize_interval=self.reauthorize_interval,
             connect_timeout=self.connect_timeout,
             sockets=self.sockets,
+            warm=self.warm,
             notes=self.notes,
         )
         checks = health_checks(self.database, lambda: self._tasks, self.hub_auth.api_url, self.upstream, self.edge)
@@ -163,6 +169,7 @@ class HubGateway(GatewaySettings):
         )
         return [
             *chores(self.books, self.lifecycle, self.upstream, self.edge, self._servers, self.user_domain, pace),
+            Chore("end unused", self.warm.end_unused, every(pace.interval)),
             Chore("end grants", self.store.end_grants, every(pace.interval)),
             Chore("forget refusals", self.refusals.forget, every(FORGET_SECONDS)),
             Chore("people", self.notes.sync, self.notes.pause),
@@ -173,6 +180,7 @@ class HubGateway(GatewaySettings):
 
     async def stopping(self) -> None:
         await self.lifecycle.close(STOP_SECONDS)
+        await self.warm.close()
         tasks = (*self._tasks, *self.sockets.tasks)
         for task in tasks:
             task.cancel()

@@ -9,6 +9,7 @@ from .leases import Leases
 from .limits_view import LimitsView
 from .people_notes import PeopleNotes
 from .registry import Registry
+from .warm_rows import WarmRows
 
 
 @dataclass(frozen=True)
@@ -21,3 +22,5 @@ class Books:
     people: People
     notes: PeopleNotes
     limits: LimitsView
+    #: None where no kernel is started in advance.
+    warm: WarmRows | None = None

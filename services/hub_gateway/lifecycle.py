@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import uuid
+from datetime import datetime
 from typing import Any
 
 from prometheus_client import Counter
@@ -12,7 +13,7 @@ from hub_ext.database import Kernel
 from hub_ext.edge import EdgeClient
 from hub_ext.errors import PublicError
 from hub_ext.kernels import KernelDefinition
-from hub_ext.limits.admission import ENDED, ENDING, STARTING, Starter
+from hub_ext.limits.admission import ENDED, STARTING, Starter
 from hub_ext.limits.ask import Ask
 from hub_ext.limits.decide import physical_refusal
 from hub_ext.names import cluster_user
@@ -26,13 +27,14 @@ from .environment import passing
 from .failures import no_such_kernel
 from .launches import ANSWER_MARGIN, INTERRUPTED, Launches, Settings
 from .leases import Work
-from .models import described, ended_model, only_here, starting_model
-from .registry import by_id
+from .listing import Listing
+from .models import described, starting_model
 from .restarts import Restarts
 from .upstream import EnterpriseGateway
 from .waiting.room import Room
 from .waiting.rooms import Rooms, follow
 from .waiting.tiny_kernel import Deed
+from .warm_kernels import WarmKernels
 
 log = logging.getLogger("hub_gateway")
 
@@ -59,6 +61,8 @@ class Lifecycle:
         self._settings = settings
         self.ends = Ends(upstream, edge, books.admission, books.leases)
         self.rooms = Rooms(edge)
+        self.listing = Listing(books.registry, upstream, books.limits, self.rooms)
+        self._warm = WarmKernels(books.warm, books.registry, self.ends.stop)
         self.launches = Launches(books.admission, books.leases, upstream, self.ends, self.rooms, settings)
         self._tasks = Tasks()
         self._following = Tasks()
@@ -74,6 +78,7 @@ class Lifecycle:
         *,
         patience: float | None = None,
         kernel_id: str = "",
+        warm_until: datetime | None = None,
     ) -> dict[str, Any]:
         """Start a kernel for this person and return its model: reserve its place, start, confirm.
 
@@ -89,22 +94,30 @@ class Lifecycle:
             Seconds after which the model of a kernel that is still starting is returned; None: it is waited for.
         kernel_id : str
             The id of an earlier kernel that is begun anew; empty for a new one.
+        warm_until : datetime or None
+            Until when a kernel waits to be used that nobody has asked for yet.
         """
         owner = cluster_user(person.name, self._settings.user_domain)
         definition = await self.catalogue.definition(person, kernelspec)
         groups = person.groups if person.own else frozenset(await self._people.groups_of(person.name))
         limits = await self._limits.of(person.name, groups)
-        starter = Starter(kernel_id or str(uuid.uuid4()), owner, person.server, groups)
+        # What may not pass is not kept either, for as long as the start's room stays open.
+        kept_env = passing(client_env, self._settings.allowed_env)
+        if not kernel_id and not kept_env and warm_until is None:
+            model = await self._used(person, definition, patience)
+            if model is not None:
+                return model
+        starter = Starter(kernel_id or str(uuid.uuid4()), owner, person.server, groups, warm_until)
         try:
             kernel = await self._reserve(person, starter, definition)
         except PublicError as error:
+            if warm_until is not None:
+                raise  # nobody has asked for it
             REFUSALS.labels(code=error.code).inc()
             log.info("Refused kernelspec=%s user=%s: %s", definition.name, person.name, error.code)
             self._notes.refused(person.name, definition, error)
             raise
         work = Work()
-        # What may not pass is not kept either, for as long as the start's room stays open.
-        kept_env = passing(client_env, self._settings.allowed_env)
         launch = self.launches.begin(kernel, definition, kept_env, work)
         try:
             await asyncio.wait({launch}, timeout=patience)
@@ -115,8 +128,29 @@ class Lifecycle:
         if launch.done():
             self.rooms.forget(kernel.id)  # a failure is the answer; nobody else knows this kernel
         model = launch.result() if launch.done() else starting_model(kernel)
+        if warm_until is None:
+            self._notes.started(person.name)
+        return described(model, kernel, limits, self.listing.start_of(kernel))
+
+    async def _used(
+        self, person: Person, definition: KernelDefinition, patience: float | None
+    ) -> dict[str, Any] | None:
+        """Return the model of a kernel that was started in advance and is this person's now; None if there is none."""
+        kernel = await self._warm.taken(person, lambda: self.asked(person.name, definition))
+        if kernel is None:
+            return None
+        try:
+            room = await self.waiting_room(person.name, kernel.id)
+            if room is not None:
+                await room.waited(patience)
+            model = await self.listing.get(await self.owned(person.name, kernel.id))
+        except PublicError as error:
+            if error.code != "no-such-kernel":
+                raise
+            await self.stop(kernel, "started in advance, and had ended before it was used")
+            return None
         self._notes.started(person.name)
-        return described(model, kernel, limits, self._start_of(kernel))
+        return model
 
     def _forsaken(self, kernel: Kernel, work: Work, launch: "asyncio.Task[dict[str, Any]]") -> None:
         """Have a kernel ended whose client has gone."""
@@ -134,7 +168,7 @@ class Lifecycle:
         async with room.beginning_anew:
             if room.waits:
                 limits = await self._limits.of(kernel.owner)
-                return described(starting_model(kernel), kernel, limits, self._start_of(kernel))
+                return described(starting_model(kernel), kernel, limits, self.listing.start_of(kernel))
             if await self._registry.get(kernel.id) is not None:
                 raise PublicError(
                     "kernel-start-failed",
@@ -152,6 +186,11 @@ class Lifecycle:
         refusal = physical_refusal(ask, cluster)
         if refusal is not None:
             raise refusal
+        try:
+            return await self._admission.reserve(ask, starter, cluster)
+        except PublicError:
+            if starter.warm_until is not None or not await self._warm.gave_way(person.name):
+                raise
         return await self._admission.reserve(ask, starter, cluster)
 
     def ask(self, owner: str, definition: KernelDefinition, cluster: ClusterState) -> Ask:
@@ -180,11 +219,6 @@ class Lifecycle:
             self._tasks.finish(seconds),
             self._following.finish(0),
         )
-
-    def _start_of(self, kernel: Kernel) -> dict[str, Any] | None:
-        """Say where the start of a kernel is; None when it is over, or another gateway's."""
-        room = self.rooms.waiting(kernel.id)
-        return room.told() if room is not None else None
 
     async def waiting_room(self, owner: str, kernel_id: str) -> Room | None:
         """Return where clients of a kernel wait until it is there; None for one that is.
@@ -230,45 +264,6 @@ class Lifecycle:
             raise no_such_kernel()
         return kernel
 
-    async def kernels(self, owner: str | None) -> list[dict[str, Any]]:
-        """Return the models of `owner`'s kernels, or of everyone's; also of those that wait for room in YARN."""
-        own = by_id([kernel for kernel in await self._registry.alive(owner) if kernel.state != ENDING])
-        failed = await self._failed(owner) if owner is not None else []
-        if not own:
-            return failed
-        models = {str(model.get("id")): model for model in await self._upstream.kernels()}
-        models |= {kernel.id: starting_model(kernel) for kernel in own.values() if only_here(kernel, models)}
-        limits = await self._limits.of_all({kernel.owner for kernel in own.values()})
-        return [
-            described(models[kernel.id], kernel, limits[kernel.owner], self._start_of(kernel))
-            for kernel in own.values()
-            if kernel.id in models
-        ] + [model for model in failed if model["id"] not in own]
-
-    async def _failed(self, owner: str) -> list[dict[str, Any]]:
-        """Return the models of starts that have failed, as long as their clients are there; see `Room.listed`."""
-        rooms = self.rooms.failed(owner)
-        limits = await self._limits.of(owner) if rooms else {}
-        return [described(starting_model(one.kernel, "dead"), one.kernel, limits, one.told()) for one in rooms]
-
-    async def failed(self, owner: str, kernel_id: str) -> dict[str, Any] | None:
-        """Return the model of a start that has failed, or None; see `Room.listed`."""
-        return next((model for model in await self._failed(owner) if model["id"] == kernel_id), None)
-
-    async def ended(self, owner: str) -> list[dict[str, Any]]:
-        """Return what became of the kernels of `owner` that ended not long ago, the last one first."""
-        return [ended_model(kernel) for kernel in await self._registry.ended(owner)]
-
-    async def get(self, kernel: Kernel) -> dict[str, Any]:
-        """Return a kernel's model."""
-        try:
-            model = await self._upstream.kernel(kernel.id)
-        except PublicError as error:
-            if error.code != "no-such-kernel" or kernel.state != STARTING:
-                raise
-            model = starting_model(kernel)
-        return described(model, kernel, await self._limits.of(kernel.owner), self._start_of(kernel))
-
     async def interrupt(self, kernel: Kernel) -> None:
         """Interrupt a kernel; of one that is starting this cancels the start."""
         if kernel.state == STARTING and await self.launches.end(kernel, INTERRUPTED):
@@ -283,7 +278,7 @@ class Lifecycle:
         room = self.rooms.waiting(kernel.id)
         if kernel.state == STARTING and room is not None:
             room.forget()
-            return await self.get(kernel)
+            return await self.listing.get(kernel)
         model = await self._restarts.restart(kernel)
         return described(model, kernel, await self._limits.of(kernel.owner))
 

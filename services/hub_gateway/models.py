@@ -28,6 +28,7 @@ def described(
             "memory_mb": kernel.memory_mb,
             "cores": kernel.cores,
             "queue": kernel.queue,
+            "warm_until": _iso(kernel.warm_until),
             "stop_at": _iso(kernel.stop_at),
             "stop_reason": kernel.stop_reason,
             "stop_field": field_of(kernel.stop_reason),

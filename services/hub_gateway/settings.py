@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from traitlets import Dict, Float, Int, List, TraitError, Unicode, default, validate
+from traitlets import Dict, Enum, Float, Int, List, TraitError, Unicode, default, validate
 
 from hub_ext.configured_limits import VARIABLE
 from hub_ext.sizes import MINIMUM_OVERHEAD_MB, OVERHEAD_FACTOR
@@ -11,6 +11,8 @@ from hub_ext.web.service import Service
 from .configured import from_environment
 from .environment import reserved
 
+#: Whose kernels start in advance: nobody's, of those who have switched it on, everyone's.
+NEVER, CHOSEN, ALWAYS = "never", "chosen", "always"
 #: What Enterprise Gateway's process proxy waits at most.
 LONGEST_START = 3600
 
@@ -126,6 +128,20 @@ class GatewaySettings(Service):
     missing_grace = Float(
         45.0,
         help="Seconds for which a running kernel must be missing in Enterprise Gateway or in YARN before it is ended.",
+    ).tag(config=True)
+    warm_start = Enum(
+        (NEVER, CHOSEN, ALWAYS),
+        NEVER,
+        help="""
+        Whether the kernel that a person used last starts together with their notebook server, so that their first
+        notebook finds it running: ``never``, ``chosen`` (people switch it on for themselves, on My kernels) or
+        ``always``. It counts within its owner's limits and gives way to any other kernel of theirs. The Hub has to say
+        when a notebook server starts: `configure` sets this and ``RemoteKernelMixin.warm_start`` together.
+        """,
+    ).tag(config=True)
+    warm_start_seconds = Float(
+        600.0,
+        help="Seconds after which a kernel that was started in advance and that nobody has used is ended.",
     ).tag(config=True)
     people_interval = Float(300.0, help="Seconds between two looks at the Hub's list of users and their groups.").tag(
         config=True

@@ -23,7 +23,7 @@ from .handlers.limits_edit import PreviewPart, SubjectPage
 from .handlers.limits_history import HistoryPage, UndoPage
 from .handlers.limits_requests import DecidePage, RequestsPage
 from .handlers.limits_yaml import MAXIMUM_BYTES, ExportPage, ImportPage
-from .handlers.running import MyKernelsLive, MyKernelsPage, StopPage
+from .handlers.running import MyKernelsLive, MyKernelsPage, StopPage, WarmStartPage
 from .hub import HubClient
 from .limits_client import LimitsClient
 from .rendering import STATIC, make_environment
@@ -40,6 +40,7 @@ PAGES: list[tuple[str, Any]] = [
     ("logo/([^/]+)/([^/]+)", LogoHandler),
     ("my-kernels", MyKernelsPage),
     ("live/my-kernels", MyKernelsLive),
+    ("my-kernels/warm-start", WarmStartPage),
     ("my-kernels/([^/]+)/stop", StopPage),
     ("my-limits", MyLimitsPage),
     ("live/my-limits", MyLimitsLive),

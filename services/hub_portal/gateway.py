@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import fields
 from datetime import datetime, timezone
 from typing import Any
 from urllib.parse import quote
@@ -13,7 +14,7 @@ from hub_ext.errors import PublicError
 from hub_ext.kernels import definition_of
 from hub_ext.logs import request_headers
 
-from .models import Catalogue, RunningKernel
+from .models import Catalogue, RunningKernel, WarmStart
 
 MAXIMUM_ANSWER_BYTES = 16 * 1024 * 1024
 
@@ -43,8 +44,18 @@ class GatewayClient:
         return read_catalogue(body)
 
     async def kernels(self, user: str, token: str) -> tuple[RunningKernel, ...]:
-        """Return this person's running kernels."""
-        return read_kernels(await self.json("GET", f"/user/{quote(user, safe='')}/api/kernels", token))
+        """Return this person's running kernels, also those that were started in advance."""
+        return read_kernels(await self.json("GET", f"/user/{quote(user, safe='')}/api/kernels?warm=1", token))
+
+    async def warm_start(self, user: str, token: str) -> WarmStart:
+        """Return whether this person's last kernel starts together with their notebook server."""
+        found = await self.json("GET", f"/user/{quote(user, safe='')}/api/warm-start", token)
+        return WarmStart(**{field.name: found[field.name] for field in fields(WarmStart) if field.name in found})
+
+    async def want_warm_start(self, user: str, token: str, on: bool) -> None:
+        """Switch that on or off."""
+        body = json.dumps({"on": on}).encode()
+        check(await self.call("PUT", f"/user/{quote(user, safe='')}/api/warm-start", token, body=body))
 
     async def all_kernels(self, token: str) -> tuple[RunningKernel, ...]:
         """Return everyone's running kernels; the gateway answers only an administrator's token."""
@@ -175,6 +186,7 @@ def _read_kernel(model: dict[str, Any]) -> RunningKernel:
         stop_at=_moment(ours.get("stop_at")),
         stop_reason=str(ours.get("stop_reason") or ""),
         stop_field=str(ours.get("stop_field") or ""),
+        warm_until=_moment(ours.get("warm_until")),
     )
 
 

@@ -53,6 +53,21 @@ class RunningKernel:
     stop_reason: str = ""
     #: The limit that stops it: ``idle_timeout`` or ``lifetime``.
     stop_field: str = ""
+    #: Until when one that was started in advance waits to be used; None for any other.
+    warm_until: datetime | None = None
+
+
+@dataclass(frozen=True)
+class WarmStart:
+    """Whether a person's last kernel starts together with their notebook server.
+
+    `policy` is the administrator's: ``never``, ``chosen`` or ``always``. `seconds` is how long one waits to be used.
+    """
+
+    policy: str = "never"
+    on: bool = False
+    kernelspec: str = ""
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True)

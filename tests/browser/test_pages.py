@@ -298,3 +298,18 @@ def test_pages_fit_every_screen(platform, logged_in, busy_cluster, kernel, theme
             assert page.locator("html").get_attribute("data-bs-theme") == theme
             assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), (name, width)
             take_picture(page, f"{name}-{theme}", width == 1280)
+
+
+def test_somebody_has_their_last_kernel_start_in_advance(platform, logged_in):
+    """By keyboard; and the switch is off again afterwards."""
+    page = logged_in("bob")
+    page.goto(f"{platform.url}{PORTAL}my-kernels")
+    box = page.get_by_role("region", name="Start in advance")
+    expect(box).to_contain_text("It counts within your limits")
+    box.get_by_role("button", name="Switch it on").focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("Your last kernel starts together with your notebook from now on.")).to_be_visible()
+    expect(box).to_contain_text("When your notebook starts")
+    take_picture(page, "warm-start", True)
+    box.get_by_role("button", name="Switch it off").click()
+    expect(box.get_by_role("button", name="Switch it on")).to_be_visible()

@@ -17,6 +17,8 @@ import requests
 from hub_ext.embedded.processes import port_problem
 from tests.support import Platform, wait_for
 
+pytestmark = pytest.mark.alone
+
 ROOT = Path(__file__).resolve().parents[2]
 MODULE = (sys.executable, "-m", "hub_ext.embedded.demo")
 START_S, STOP_S, SECOND_START_S = 180, 60, 60

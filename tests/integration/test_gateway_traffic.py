@@ -15,6 +15,8 @@ from tests.support import wait_for
 from tests.traffic_client import measure
 from tests.traffic_frames import client_frame, server_frame
 
+pytestmark = pytest.mark.alone
+
 #: Enterprise Gateway takes messages up to 10 MiB.
 QUESTION, QUESTIONS, AT_ONCE = 8 * MB, 64, 8
 ANSWER, ANSWERS = 64 * MB, 8

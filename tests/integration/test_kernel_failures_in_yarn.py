@@ -25,6 +25,7 @@ def stack(tmp_path_factory):
     running.add_kernelspec("huge_executor", type="spark-python", size=huge_executor)
     running.add_kernelspec("no_python", python="/nowhere/bin/python")
     running.add_kernelspec("no_archive", archive="/nowhere/environment.tar.gz", python="./environment/bin/python")
+    running.add_kernelspec("late", python=_late_python(running))
     running.add_kernelspec("bad_block", queue="root; touch /tmp/x")
     running.add_kernelspec("bad_conf", spark_conf={"spark.driver.extraJavaOptions": "-version"})
     running.add_kernelspec("submits_as_bob", argv=_as_bob(running))
@@ -34,6 +35,15 @@ def stack(tmp_path_factory):
         yield running
     finally:
         running.stop_all()
+
+
+def _late_python(stack):
+    """A Python that takes its time, so that no start is quicker than a test's patience."""
+    real = json.loads((stack.layout.kernelspecs / "kernels" / "python_yarn" / "kernel.json").read_text())
+    script = stack.layout.run / "late-python"
+    script.write_text(f'#!/bin/sh\nsleep 10\nexec {real["metadata"]["remote_kernel"]["python"]} "$@"\n')
+    script.chmod(0o755)
+    return str(script)
 
 
 def _as_bob(stack, conf=None):
@@ -125,7 +135,7 @@ def test_variables_of_the_request_do_not_become_spark_options(stack):
 @pytest.mark.parametrize("seconds", [1, 2, 3])
 def test_a_start_that_takes_too_long_leaves_nothing(stack, seconds):
     kernel_id = str(uuid.uuid4())
-    status, code, text = stack.failure("python_yarn", {"KERNEL_ID": kernel_id}, timeout=seconds)
+    status, code, text = stack.failure("late", {"KERNEL_ID": kernel_id}, timeout=seconds)
     assert (status, code) in {(504, "start-timeout"), (503, "cluster-busy")}
     assert f"within {seconds} seconds" in text
     wait_for(lambda: not stack.living(kernel_id), 30, "the end of what was submitted")

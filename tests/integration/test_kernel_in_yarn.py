@@ -16,6 +16,8 @@ from jeg_plugin.remote_kernel_requests import signed
 
 from .yarn_stack import Stack, alive, wait_for
 
+pytestmark = pytest.mark.alone
+
 INTERRUPTS = 20
 INTERRUPT_SECONDS = 3.0
 STOP_SECONDS = 5.0

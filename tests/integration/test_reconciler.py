@@ -22,7 +22,6 @@ from tests.gateways import (
     another_gateway,
     at_enterprise_gateway,
     database_of,
-    kill_application,
     limits,
     metric,
     rows,
@@ -195,7 +194,7 @@ def test_a_kernel_whose_application_is_killed_says_what_yarn_says(platform, alic
     kernel = alice.start("python_yarn")
     kernel.close()
     (application,) = platform.running_applications(kernel.kernel_id)
-    kill_application(platform, application["id"])
+    platform.kill_application(application["id"])
     reason = ended(platform, kernel.kernel_id)
     assert reason.startswith("it ended in the cluster: ")
     assert "killed" in reason.lower()
@@ -250,7 +249,7 @@ def test_what_enterprise_gateway_forgot_is_ended_in_yarn_and_frees_its_place(pla
     wait_for(lambda: metric(platform.gateway, "hub_gateway_unknown_applications") == 1, 30)
     (application,) = platform.running_applications(unknown)
     assert unknown not in rows(platform)
-    kill_application(platform, application["id"])
+    platform.kill_application(application["id"])
     wait_for(lambda: metric(platform.gateway, "hub_gateway_unknown_applications") == 0, 30)
 
 

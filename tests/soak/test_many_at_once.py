@@ -15,6 +15,8 @@ from hub_ext.limits.store import Edit, LimitStore, Subject
 from tests.gateways import database_of, rows
 from tests.support import bearer, end_kernels, wait_for
 
+pytestmark = pytest.mark.alone
+
 PEOPLE = [f"many{number:02d}" for number in range(20)]
 EACH = 5
 #: Kernels that the first half and the second half of them may have.

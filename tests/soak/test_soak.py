@@ -19,6 +19,8 @@ from tests.soak.people import Busy, make_people
 from tests.support import end_kernels, wait_for
 from tests.survival import in_step
 
+pytestmark = pytest.mark.alone
+
 SECONDS = int(os.environ.get("SOAK_SECONDS") or 300)
 SEED = os.environ.get("SOAK_SEED") or "1"
 PEOPLE = 10

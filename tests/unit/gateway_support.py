@@ -16,6 +16,7 @@ from hub_gateway.lifecycle import Books, Lifecycle, Settings
 from hub_gateway.limits_view import LimitsView
 from hub_gateway.registry import Registry
 from hub_gateway.repairs import Reconciler
+from hub_gateway.warm_rows import WarmRows
 
 ALICE = Person("alice", frozenset(), False, None)
 KERNELSPEC = "spark"
@@ -133,14 +134,15 @@ class Notes:
 class Gateway:
     """One gateway; several may share a database, an Enterprise Gateway and an edge."""
 
-    def __init__(self, database, upstream, edge, lease=0.6, grace=0.0):
+    def __init__(self, database, upstream, edge, lease=0.6, grace=0.0, clock=None):
         self.upstream, self.edge = upstream, edge
         self.store, self.people = LimitStore(database), People(database)
         self.registry = Registry(database)
         self.admission = Admission(database, self.store, lease=lease)
         self.leases = Leases(self.admission.renew, lease / 3)
         limits = LimitsView(self.store, self.people)
-        self.books = Books(self.registry, self.admission, self.leases, self.people, Notes(), limits)
+        warm = WarmRows(database, clock) if clock is not None else None
+        self.books = Books(self.registry, self.admission, self.leases, self.people, Notes(), limits, warm)
         settings = Settings("", 300, frozenset(), 0.1, 384)
         self.lifecycle = Lifecycle(self.books, upstream, edge, Cluster(), settings)
         lapses = Lapses(3 * lease, lease / 3)

@@ -260,3 +260,16 @@ def test_the_hub_looks_after_its_services_within_seconds():
     watched = jupyterhub.services.service._ServiceSpawner
     assert watched(cmd=["true"]).poll_interval == WATCH_SECONDS
     assert Spawner().poll_interval == 30
+
+
+@pytest.mark.parametrize(("given", "told"), [("never", False), ("chosen", True), ("always", True)])
+def test_kernels_in_advance_are_one_setting(given, told):
+    c = Config()
+    configure(c, **WIRING, warm_start=given)
+    assert f"--HubGateway.warm_start={given}" in named(services(c), "gateway")["command"]
+    assert c.RemoteKernelMixin.warm_start is told
+
+
+def test_a_warm_start_that_there_is_not_is_refused():
+    with pytest.raises(ConfigurationError, match="one of never, chosen, always"):
+        configure(Config(), **WIRING, warm_start="sometimes")

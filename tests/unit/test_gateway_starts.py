@@ -215,15 +215,15 @@ async def test_a_gateway_that_is_stopped_ends_its_starts_and_does_not_wait_for_e
 
 async def test_a_kernel_that_is_launched_is_listed_and_one_that_is_to_end_is_not(gateway):
     task, row = await gateway.launched()
-    (model,) = await gateway.lifecycle.kernels("alice")
+    (model,) = await gateway.lifecycle.listing.kernels("alice")
     assert (model["id"], model["name"], model["execution_state"]) == (row.id, "spark", "starting")
     assert (model["connections"], model["last_activity"]) == (0, row.started_at.strftime("%Y-%m-%dT%H:%M:%S.%fZ"))
     assert model["remote_kernel"]["memory_mb"] == 1024
     assert model["remote_kernel"]["idle_since"] is None
-    assert await gateway.lifecycle.get(row) == model
-    assert await gateway.lifecycle.kernels(None) == [model]
+    assert await gateway.lifecycle.listing.get(row) == model
+    assert await gateway.lifecycle.listing.kernels(None) == [model]
     await gateway.lifecycle.stop(row, "stopped by its owner")
-    assert await gateway.lifecycle.kernels("alice") == []
+    assert await gateway.lifecycle.listing.kernels("alice") == []
     gateway.upstream.finish()
     with pytest.raises(PublicError):
         await task
@@ -234,8 +234,8 @@ async def test_a_running_kernel_that_enterprise_gateway_does_not_have_is_not_lis
     gateway.upstream.finish()
     await task
     row = await gateway.row()
-    assert [one["id"] for one in await gateway.lifecycle.kernels("alice")] == [row.id]
+    assert [one["id"] for one in await gateway.lifecycle.listing.kernels("alice")] == [row.id]
     gateway.upstream.running.clear()
-    assert await gateway.lifecycle.kernels("alice") == []
+    assert await gateway.lifecycle.listing.kernels("alice") == []
     with pytest.raises(PublicError):
-        await gateway.lifecycle.get(row)
+        await gateway.lifecycle.listing.get(row)

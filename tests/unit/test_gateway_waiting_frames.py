@@ -87,6 +87,20 @@ COMPRESSED = bytes([sent("x")[0] | 0x40]) + sent("x")[1:]
         (sent("", fin=0) + sent("", ABNF.OPCODE_CONT, fin=0) * 1000, TOO_LARGE),
         (bytes([0x81, 0xFF]) + b"\xff" * 8, TOO_LARGE),
     ],
+    # Masks are random, and every run has to have the same names.
+    ids=[
+        "unmasked",
+        "compressed",
+        "continues nothing",
+        "begins within another",
+        "opcode of nothing",
+        "ping in pieces",
+        "ping too long",
+        "one too large",
+        "pieces too large",
+        "pieces too many",
+        "length without end",
+    ],
 )
 def test_what_is_not_allowed_closes_the_connection_with_its_code(data, code):
     reader = FrameReader(1000)

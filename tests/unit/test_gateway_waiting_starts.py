@@ -41,13 +41,13 @@ async def test_a_start_is_answered_at_once_and_goes_on(gateway):
     model, row = await begin(gateway)
     assert (model["id"], model["execution_state"], row.state) == (row.id, "starting", STARTING)
     assert model["remote_kernel"]["start"]["phase"] in ("requested", "submitted")
-    (listed,) = await gateway.lifecycle.kernels("alice")
+    (listed,) = await gateway.lifecycle.listing.kernels("alice")
     assert listed["remote_kernel"]["start"]["text"] == "submitted"
     room = await gateway.lifecycle.waiting_room("alice", row.id)
     gateway.upstream.finish()
     assert (await over(room)).failure is None
     assert (await gateway.row()).state == RUNNING
-    assert (await gateway.lifecycle.kernels("alice"))[0]["remote_kernel"]["start"] is None
+    assert (await gateway.lifecycle.listing.kernels("alice"))[0]["remote_kernel"]["start"] is None
     assert await gateway.lifecycle.waiting_room("alice", row.id) is None
 
 
@@ -66,7 +66,7 @@ async def test_what_fails_within_the_patience_is_the_answer(gateway):
     gateway.upstream.finish(PublicError("queue-stopped", "The queue is stopped."))
     with pytest.raises(PublicError, match="The queue is stopped"):
         await starting
-    assert await gateway.lifecycle.kernels("alice") == []
+    assert await gateway.lifecycle.listing.kernels("alice") == []
 
 
 async def test_what_fails_later_is_told_in_the_room_after_the_place_was_given_back(gateway):
@@ -76,11 +76,11 @@ async def test_what_fails_later_is_told_in_the_room_after_the_place_was_given_ba
     await over(room)
     assert room.failure.sentence == "The queue is stopped."
     assert await gateway.row() is None
-    (listed,) = await gateway.lifecycle.kernels("alice")
+    (listed,) = await gateway.lifecycle.listing.kernels("alice")
     assert (listed["id"], listed["execution_state"]) == (row.id, "dead")
-    assert await gateway.lifecycle.failed("alice", row.id) == listed
-    assert await gateway.lifecycle.failed("bob", row.id) is None
-    assert await gateway.lifecycle.kernels(None) == []
+    assert await gateway.lifecycle.listing.failed("alice", row.id) == listed
+    assert await gateway.lifecycle.listing.failed("bob", row.id) is None
+    assert await gateway.lifecycle.listing.kernels(None) == []
     assert await gateway.lifecycle.waiting_room("alice", row.id) is room
     with pytest.raises(PublicError, match="no such kernel"):
         await gateway.lifecycle.waiting_room("bob", row.id)
@@ -100,7 +100,7 @@ async def test_a_failed_start_is_begun_anew_under_its_id(gateway):
     assert (new is room, room.failure) == (True, None)
     gateway.upstream.finish(PublicError("queue-stopped", "Still stopped."))
     assert (await over(new)).failure.sentence == "Still stopped."
-    assert [one["id"] for one in await gateway.lifecycle.kernels("alice")] == [row.id]
+    assert [one["id"] for one in await gateway.lifecycle.listing.kernels("alice")] == [row.id]
     # A refusal leaves the room as it was.
     await gateway.store.configure(Configured(default={"kernels": 0}))
     for _ in range(2):
@@ -185,14 +185,14 @@ async def test_a_start_waits_in_line_with_its_lease_and_can_be_cancelled_there(g
     assert blocked.length == 0
     model = await gateway.lifecycle.start(ALICE, KERNELSPEC, {}, patience=0)
     row = await gateway.row()
-    (listed,) = await gateway.lifecycle.kernels("alice")
+    (listed,) = await gateway.lifecycle.listing.kernels("alice")
     assert listed["remote_kernel"]["start"]["phase"] == "requested"
     assert not gateway.upstream.launching
     assert gateway.leases.kernel_ids == {model["id"]}
     room = await gateway.lifecycle.waiting_room("alice", row.id)
     await gateway.lifecycle.stop(row, "stopped by its owner")
     assert (await over(room)).failure.sentence == "Its start was ended: stopped by its owner."
-    assert await gateway.lifecycle.kernels("alice") == []
+    assert await gateway.lifecycle.listing.kernels("alice") == []
     assert await gateway.row() is None
     assert blocked.length == 0
 

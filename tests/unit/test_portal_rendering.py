@@ -15,6 +15,7 @@ from hub_portal.views.cluster import cluster_view
 from hub_portal.views.kernels import cards, details
 from hub_portal.views.running import kernel_rows
 from hub_portal.views.server import server_view
+from hub_portal.views.warm_start import WarmStartBox
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=timezone.utc)
 OLDER = Path(__file__).resolve().parents[2] / ".tools" / "hub-5.5" / "share" / "jupyterhub" / "templates"
@@ -79,7 +80,12 @@ PAGES = {
     "portal/kernel.html": {
         "details": details(definition(description=NASTY, spark_conf={"a": NASTY}), True, Rules(256))
     },
-    "portal/my_kernels.html": {"rows": KERNELS, "everyone": True, "kernels_admin": True},
+    "portal/my_kernels.html": {
+        "rows": KERNELS,
+        "everyone": False,
+        "kernels_admin": True,
+        "warm_start": WarmStartBox(on=True, choice=True, kernel=NASTY, lasts="10 min"),
+    },
     "portal/stop.html": {"title": NASTY, "owner": "bob", "kernel_id": "k1"},
     "portal/error.html": {"error": PublicError("bad-request", NASTY, details=[NASTY], remedy=NASTY)},
 }

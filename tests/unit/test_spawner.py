@@ -11,6 +11,8 @@ import pytest
 from jupyterhub.objects import Hub, Server
 from jupyterhub.orm import Spawner as ORMSpawner
 from tornado import web
+from tornado.httpserver import HTTPServer
+from tornado.testing import bind_unused_port
 from traitlets.config import Config
 
 from hub_ext import hub_limits
@@ -347,3 +349,42 @@ def test_a_refusal_is_shown_by_every_hub_version():
     refusal = spawn_refusal(PublicError("not-yours", "No 100 % chance.", remedy="Ask."))
     assert refusal.status_code == 403
     assert refusal.jupyterhub_message == "No 100 % chance. Ask."
+
+
+class Said:
+    """A gateway that is told when a notebook server starts."""
+
+    def __init__(self, status=202):
+        self.requests = []
+        said = self
+
+        class Handler(web.RequestHandler):
+            async def post(self, path):
+                said.requests.append((path, self.request.headers["Authorization"]))
+                self.set_status(status)
+
+        socket, self.port = bind_unused_port()
+        self.server = HTTPServer(web.Application([(r"(/.*)", Handler)]))
+        self.server.add_socket(socket)
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.port}/services/gateway"
+
+
+@pytest.mark.parametrize("status", [202, 503])
+async def test_the_gateway_is_told_that_a_notebook_server_starts_and_nothing_depends_on_it(status):
+    said = Said(status)
+    spawner = kube("Alice", RemoteKernelMixin__gateway_url=said.url, RemoteKernelMixin__warm_start=True)
+    await spawner.load_user_options()
+    await asyncio.wait_for(spawner._announcing, 10)
+    assert said.requests == [("/services/gateway/user/Alice/api/warm-start", "token the-server-token")]
+    said.server.stop()
+    await spawner.load_user_options()  # nobody answers
+    await asyncio.wait_for(spawner._announcing, 10)
+
+
+async def test_the_gateway_is_told_nothing_where_no_kernel_starts_in_advance():
+    spawner = kube()
+    await spawner.load_user_options()
+    assert spawner._announcing is None

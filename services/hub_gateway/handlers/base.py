@@ -19,6 +19,7 @@ from ..lifecycle import Lifecycle
 from ..people_notes import PeopleNotes
 from ..sockets import Sockets
 from ..upstream import EnterpriseGateway
+from ..warm import WarmStarts
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class Parts:
     reauthorize_interval: float
     connect_timeout: float
     sockets: Sockets
+    warm: WarmStarts
     #: Told of everyone who comes.
     notes: PeopleNotes | None = None
 

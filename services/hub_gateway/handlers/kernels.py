@@ -23,7 +23,9 @@ class KernelsHandler(GatewayHandler):
     """
 
     async def get(self, owner: str) -> None:
-        self.write_json(await self.lifecycle.kernels(self.owner))
+        # A notebook server would show people a kernel that they have not started; pages ask for it.
+        warm = bool(self.get_query_argument("warm", ""))
+        self.write_json(await self.lifecycle.listing.kernels(self.owner, warm=warm))
 
     async def post(self, owner: str) -> None:
         body = self.body()
@@ -72,18 +74,18 @@ class AllKernelsHandler(GatewayHandler):
             raise PublicError("not-yours", "Only administrators see everyone's kernels.")
 
     async def get(self) -> None:
-        self.write_json(await self.lifecycle.kernels(None))
+        self.write_json(await self.lifecycle.listing.kernels(None))
 
 
 class KernelHandler(GatewayHandler):
     """``GET`` and ``DELETE …/api/kernels/ID``"""
 
     async def get(self, owner: str, kernel_id: str) -> None:
-        failed = await self.lifecycle.failed(self.owner, kernel_id)
-        self.write_json(failed or await self.lifecycle.get(await self.lifecycle.owned(self.owner, kernel_id)))
+        failed = await self.lifecycle.listing.failed(self.owner, kernel_id)
+        self.write_json(failed or await self.lifecycle.listing.get(await self.lifecycle.owned(self.owner, kernel_id)))
 
     async def delete(self, owner: str, kernel_id: str) -> None:
-        if await self.lifecycle.failed(self.owner, kernel_id):
+        if await self.lifecycle.listing.failed(self.owner, kernel_id):
             self.lifecycle.rooms.forget(kernel_id)
             self.no_content()
             return
@@ -97,7 +99,7 @@ class InterruptHandler(GatewayHandler):
     """``POST …/api/kernels/ID/interrupt``; of a kernel that is starting this cancels the start."""
 
     async def post(self, owner: str, kernel_id: str) -> None:
-        if not await self.lifecycle.failed(self.owner, kernel_id):
+        if not await self.lifecycle.listing.failed(self.owner, kernel_id):
             await self.lifecycle.interrupt(await self.lifecycle.owned(self.owner, kernel_id))
         self.no_content()
 
@@ -113,8 +115,26 @@ class RestartHandler(GatewayHandler):
             self.write_json(await self.lifecycle.restart(await self.lifecycle.owned(self.owner, kernel_id)))
 
 
+class WarmStartHandler(GatewayHandler):
+    """``GET``, ``PUT`` and ``POST …/api/warm-start``: what is set, setting it, and what the Hub's spawner says."""
+
+    async def get(self, owner: str) -> None:
+        self.write_json(await self.parts.warm.told(self.owner))
+
+    async def put(self, owner: str) -> None:
+        on = self.body().get("on")
+        if not isinstance(on, bool):
+            raise PublicError("bad-request", "This is {'on': true} or {'on': false}.")
+        await self.parts.warm.want(self.owner, on)
+        self.write_json(await self.parts.warm.told(self.owner))
+
+    async def post(self, owner: str) -> None:
+        """Begin, as the notebook server does whose token this is; the kernel's id is empty when nothing begins."""
+        self.write_json({"kernel_id": await self.parts.warm.begin(self.person)}, 202)
+
+
 class EndedKernelsHandler(GatewayHandler):
     """``GET …/api/ended-kernels``: what became of one's kernels of the last days, the last one first."""
 
     async def get(self, owner: str) -> None:
-        self.write_json(await self.lifecycle.ended(self.owner))
+        self.write_json(await self.lifecycle.listing.ended(self.owner))

@@ -13,6 +13,7 @@ from .kernels import (
     KernelHandler,
     KernelsHandler,
     RestartHandler,
+    WarmStartHandler,
 )
 from .kernelspecs import KernelspecHandler, KernelspecsHandler, ResourceHandler
 
@@ -33,6 +34,7 @@ def kernel_handlers(prefix: str, parts: Parts) -> list[Any]:
         (f"{kernel}/restart", RestartHandler, base),
         (f"{kernel}/channels", ChannelsHandler, base),
         (f"{user}/api/ended-kernels", EndedKernelsHandler, base),
+        (f"{user}/api/warm-start", WarmStartHandler, base),
         (f"{user}/api/sessions(?:/.*)?", ClosedHandler, base),
         (f"{prefix}admin/api/kernels", AllKernelsHandler, base),
     ]

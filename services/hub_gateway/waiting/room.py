@@ -1,6 +1,7 @@
 """The waiting room of one kernel: who waits in it, where the start is, and how it ended."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable
 from typing import Any
@@ -85,6 +86,11 @@ class Room:
     def waits(self) -> bool:
         """Whether the kernel may still come."""
         return not self.over.is_set()
+
+    async def waited(self, seconds: float | None) -> None:
+        """Wait until the start is over, but not for longer than these seconds; None: for as long as it takes."""
+        with contextlib.suppress(TimeoutError, asyncio.TimeoutError):
+            await asyncio.wait_for(self.over.wait(), seconds)
 
     @property
     def listed(self) -> bool:

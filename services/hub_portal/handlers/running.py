@@ -8,6 +8,7 @@ from hub_ext.names import is_kernel_id
 
 from ..models import RunningKernel
 from ..views.running import ended_rows, kernel_rows
+from ..views.warm_start import WarmStartBox, warm_start_box
 from .base import PortalHandler, gathered
 
 
@@ -17,10 +18,19 @@ class MyKernelsPage(PortalHandler):
     template = "portal/my_kernels.html"
 
     async def get(self) -> None:
-        self.show(self.template, **await self.values(), flash=self.take_flash())
+        values, warm_start = await gathered(self.values(), self.part(self.warm_start()))
+        self.show(self.template, **values, warm_start=warm_start.value, flash=self.take_flash())
 
     def login_target(self) -> str:
         return f"{self.portal_url}my-kernels"
+
+    async def warm_start(self) -> WarmStartBox | None:
+        """Return what there is to say about kernels that start in advance; None where none does."""
+        gateway, name = self.services.gateway, self.who.name
+        found, catalogue = await gathered(
+            gateway.warm_start(name, self.token), self.part(gateway.catalogue(name, self.token))
+        )
+        return warm_start_box(found, catalogue.value.titles if catalogue.value else {})
 
     async def values(self) -> dict[str, Any]:
         """Ask for kernels and what YARN knows of them."""
@@ -59,6 +69,23 @@ class MyKernelsLive(MyKernelsPage):
 
     async def get(self) -> None:
         self.show(self.template, **await self.values())
+
+
+class WarmStartPage(PortalHandler):
+    """Switches on or off that one's last kernel starts together with one's notebook server."""
+
+    def login_target(self) -> str:
+        return f"{self.portal_url}my-kernels"
+
+    async def get(self) -> None:
+        self.redirect(self.login_target())
+
+    async def post(self) -> None:
+        on = self.get_body_argument("on", "") == "1"
+        await self.services.gateway.want_warm_start(self.who.name, self.token, on)
+        when = "starts together with your notebook from now on" if on else "starts when you ask for it"
+        self.flash(f"Your last kernel {when}.")
+        self.redirect(self.login_target(), status=303)
 
 
 class StopPage(PortalHandler):

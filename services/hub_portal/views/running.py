@@ -11,6 +11,7 @@ from hub_ext.sizes import human_mb
 from ..limits_models import EndedKernel
 from ..models import RunningKernel
 from .tables import withheld
+from .warm_start import unused_words
 from .words import NOTHING, count, duration, since
 
 
@@ -83,6 +84,7 @@ def kernel_row(
     application = newest(applications or (), kernel.id)
     told = None if application is None or withheld(application) else application
     state, level, note = state_words(kernel, application, known=applications is not None)
+    unused = unused_words(kernel, now)
     return KernelRow(
         id=kernel.id,
         kernelspec=kernel.kernelspec,
@@ -90,7 +92,7 @@ def kernel_row(
         owner=kernel.owner,
         state=state,
         level=level,
-        note=note,
+        note=" · ".join(part for part in (note if note != NOBODY or not unused else "", unused) if part),
         application=application.id if application else "",
         size=f"{human_mb(told.memory_mb)} · {count(told.vcores, 'vcore')}" if told else NOTHING,
         containers=count(told.containers, "container") if told else "",
