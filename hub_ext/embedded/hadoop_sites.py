@@ -83,6 +83,9 @@ def yarn_site(folder: Path, ports: Ports, node_memory_mb: int, admin: str) -> di
         # NodeManagers find a ResourceManager that was started again within a second, not within half a minute.
         "yarn.resourcemanager.connect.retry-interval.ms": "1000",
         "yarn.nm.liveness-monitor.expiry-interval-ms": "10000",
+        # A driver that YARN has not heard of for so long has ended, also one that a ResourceManager was handing to a
+        # node when it was killed: nobody would start it any more, and its start would wait for ten minutes.
+        "yarn.am.liveness-monitor.expiry-interval-ms": "60000",
         # A ResourceManager that was killed starts again with the applications that it had: their containers run on
         # meanwhile, and report to it. It gives room away when it has heard of them.
         "yarn.resourcemanager.recovery.enabled": "true",

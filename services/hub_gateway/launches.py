@@ -137,9 +137,11 @@ class Launches:
                 log.warning("Start of kernel=%s failed: %s", kernel.id, error)
                 ticket.release()
                 reason = work.reason or f"start failed: {words(error)}"
-                await self._ends.undo(kernel, reason, answered=answered or was_answered(error))
                 told = _told(error, work)
-                room.fail(told, dismissed=work.to_end.is_set() and work.reason != INTERRUPTED)
+                try:
+                    await self._ends.undo(kernel, reason, answered=answered or was_answered(error))
+                finally:  # whatever becomes of that, nobody waits on
+                    room.fail(told, dismissed=work.to_end.is_set() and work.reason != INTERRUPTED)
                 if work.reason == GATEWAY_STOPS:
                     raise told from error
                 raise

@@ -13,7 +13,7 @@ from hub_ext.database import Kernel
 from hub_ext.edge import EdgeClient
 from hub_ext.errors import PublicError
 from hub_ext.kernels import KernelDefinition
-from hub_ext.limits.admission import ENDED, STARTING, Starter
+from hub_ext.limits.admission import STARTING, Starter
 from hub_ext.limits.ask import Ask
 from hub_ext.limits.decide import physical_refusal
 from hub_ext.names import cluster_user
@@ -244,12 +244,8 @@ class Lifecycle:
             else:
                 self._tasks.begin(self.launches.end(kernel, INTERRUPTED))
 
-        async def state() -> str:
-            row = await self._registry.get(kernel.id)
-            return row.state if row is not None else ENDED
-
         async def followed() -> None:
-            await follow(room, state)
+            await follow(room, lambda: self._registry.outcome(kernel.id))
             self.rooms.close(room)
             self.launches.deliver_left(room)
 

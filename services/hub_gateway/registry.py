@@ -25,6 +25,12 @@ class Registry:
             kernel = await session.get(Kernel, kernel_id)
         return kernel if kernel is not None and kernel.state != ENDED else None
 
+    async def outcome(self, kernel_id: str) -> tuple[str, str]:
+        """Return a kernel's state and why it ended, whatever its state; one that is not remembered has ended."""
+        async with self._database.reading() as session:
+            kernel = await session.get(Kernel, kernel_id)
+        return (kernel.state, kernel.end_reason) if kernel is not None else (ENDED, "")
+
     async def alive(self, owner: str | None = None) -> list[Kernel]:
         """Return the kernels that have not ended, of `owner` or of everyone."""
         query = select(Kernel).where(Kernel.state != ENDED).order_by(Kernel.started_at)

@@ -44,7 +44,8 @@ class Submitter:
     Parameters
     ----------
     folder : str
-        Where its socket is made. Only this account may look into it.
+        Where it has a folder for its socket, into which only this account may look: the socket itself is everybody's
+        until its mode is set.
     environ : mapping
         The gateway's environment.
     log : logging.Logger
@@ -52,7 +53,7 @@ class Submitter:
     """
 
     def __init__(self, folder: str, environ: Mapping[str, str], log: Any) -> None:
-        self.path = str(Path(folder) / "submitter.sock")
+        self.path = str(Path(folder) / "submitter" / "socket")
         self._environ = environ
         self._log = log
         self._node = node_of(environ)
@@ -110,6 +111,9 @@ class Submitter:
         """Run one JVM until it ends or hangs; it is gone afterwards."""
         if self._node is None:
             raise FileNotFoundError("nothing is prepared")
+        own = Path(self.path).parent
+        own.mkdir(mode=0o700, parents=True, exist_ok=True)
+        own.chmod(0o700)
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self.path)
         # Its standard input stays open as long as this process lives.

@@ -84,7 +84,7 @@ def environment_in_an_archive(folder: Path, python: Path) -> Path:
 
 
 def socket_path(stack: Stack) -> str:
-    return str(stack.layout.run / "enterprise-gateway" / "runtime" / "submitter.sock")
+    return str(stack.layout.run / "enterprise-gateway" / "runtime" / "submitter" / "socket")
 
 
 def submitter_pid(stack: Stack) -> int:

@@ -8,6 +8,7 @@ import time
 import uuid
 from contextlib import contextmanager
 
+import psutil
 import pytest
 import requests
 import websocket
@@ -15,6 +16,7 @@ import websocket
 from tests.integration.kernel_client import KernelClient
 from tests.integration.test_gateway_faults import stopped_queue
 from tests.integration.test_refusals import NO_LIMITS, set_limits
+from tests.processes import server_process
 from tests.support import end_kernels, wait_for
 
 
@@ -127,6 +129,29 @@ def test_cells_wait_for_room_with_a_word_and_run_in_order_when_it_is_there(platf
     assert model_of(client)["remote_kernel"]["start"] is None
     client.delete()
     tab.close()
+
+
+def test_a_notebook_server_that_is_killed_while_its_kernel_starts_finds_it_starting(platform, alice):
+    end_kernels(alice)
+    alice.stop_server()
+    with full_cluster(platform) as give_room:
+        before = alice.start_from_server("python_yarn")
+        shown(before, before.send("order = ['before']"), "accepted in queue")
+        process = server_process(platform, "alice")
+        process.kill()
+        wait_for(lambda: not psutil.pid_exists(process.pid), 60, what="the end of the notebook server")
+        alice.start_server()
+        # Another server has another token, and Jupyter knows a kernel that it has listed.
+        after = another(before)
+        (model,) = after.request("GET", "kernels").json()
+        assert (model["id"], model["execution_state"]) == (before.kernel_id, "starting")
+        cell = after.send("order.append('after')")
+        assert "nobody ahead of you" in shown(after, cell, "accepted in queue")
+        give_room()
+        assert printed_by(after, cell) == [""]
+    assert after.run("print(*order)").split() == ["before", "after"]
+    after.delete()
+    alice.stop_server()
 
 
 def test_an_interrupt_cancels_the_start_and_a_restart_begins_it_anew(platform, alice):

@@ -173,7 +173,11 @@ async def test_clients_of_another_gateway_follow_the_start(database_url, gateway
         room = await other.lifecycle.waiting_room("alice", row.id)
         await other.lifecycle.interrupt(row)
         gateway.upstream.finish()
-        assert "ended" in (await over(room)).failure.sentence
+        assert (await over(room)).failure.sentence == "The kernel's start was ended: interrupted while it was starting."
+        _, row = await begin(gateway)
+        room = await other.lifecycle.waiting_room("alice", row.id)
+        gateway.upstream.finish(PublicError("queue-stopped", "The queue is stopped."))
+        assert (await over(room)).failure.sentence == "The kernel's start was ended: The queue is stopped."
     await second.close()
 
 

@@ -338,7 +338,7 @@ def test_a_request_has_no_say_in_how_its_application_is_submitted(monkeypatch):
     given = {"KERNEL_ID": KERNEL_ID, NODE: "/tmp/x", SOCKET: "/tmp/y", "REMOTE_KERNELS_SMALL_HEAP_MB": "9"}
     assert for_launcher(given, None) == {"KERNEL_ID": KERNEL_ID, NODE: "/opt/node"}
     mine = Submitter("/run/x", {}, Log())
-    assert for_launcher(given, mine) == {"KERNEL_ID": KERNEL_ID, NODE: "/opt/node", SOCKET: "/run/x/submitter.sock"}
+    assert for_launcher(given, mine) == {"KERNEL_ID": KERNEL_ID, NODE: "/opt/node", SOCKET: "/run/x/submitter/socket"}
 
 
 @pytest.mark.parametrize(

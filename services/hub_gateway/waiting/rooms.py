@@ -148,31 +148,27 @@ class Rooms:
             ROOMS.labels(phase=phase).set(phases.count(phase))
 
 
-async def follow(room: Room, state: Callable[[], Awaitable[str]]) -> None:
+async def follow(room: Room, outcome: Callable[[], Awaitable[tuple[str, str]]]) -> None:
     """Wait for a start that another gateway has begun: until it runs or does not begin any more.
 
     Parameters
     ----------
     room : Room
         Where its clients wait.
-    state : callable
-        Gives the state of its reservation.
+    outcome : callable
+        Gives the state of its reservation, and why it ended.
     """
     room.submitting()
     while room.waits:
         await asyncio.sleep(PAUSE)
         try:
-            found = await state()
+            found, reason = await outcome()
         except PublicError as error:
             log.info("The start of kernel=%s can't be followed at the moment: %s", room.kernel.id, error)
             continue
         if found == "running":
             room.ready()
-        elif found != "starting":
-            room.fail(
-                PublicError(
-                    "kernel-start-failed",
-                    "The kernel's start was ended.",
-                    remedy="My kernels says why. Restart the kernel to begin anew.",
-                )
-            )
+        elif found == "ended" or (found != "starting" and reason):
+            why = f": {reason.removeprefix('start failed: ').rstrip('.')}." if reason else "."
+            remedy = "Restart the kernel to begin anew."
+            room.fail(PublicError("kernel-start-failed", f"The kernel's start was ended{why}", remedy=remedy))
