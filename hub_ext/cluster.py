@@ -39,7 +39,8 @@ class Queue(Plain):
     """A leaf queue of the scheduler. Percentages are of the whole cluster (0 to 100).
 
     `maximum_memory_mb` and `maximum_vcores` are what its applications can hold together at most, the
-    `maximum_allocation` fields one container of it; 0: not told.
+    `maximum_allocation` fields one container of it; 0: not told. The `am` fields are of application masters, which
+    drivers are; the `user_maximum` fields are what one user's applications can hold together; None: no bound is told.
     """
 
     name: str
@@ -56,6 +57,12 @@ class Queue(Plain):
     maximum_vcores: int = 0
     maximum_allocation_mb: int = 0
     maximum_allocation_vcores: int = 0
+    am_maximum_mb: int | None = None
+    am_maximum_vcores: int | None = None
+    am_used_mb: int = 0
+    am_used_vcores: int = 0
+    user_maximum_mb: int | None = None
+    user_maximum_vcores: int | None = None
 
 
 class Application(Plain):

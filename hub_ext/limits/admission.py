@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Case, Connection, Update, bindparam, case, or_, select, update
+from sqlalchemy import Case, ColumnElement, Connection, Update, bindparam, case, or_, select, update
 
 from ..clock import utc_now
 from ..cluster import ClusterState
 from ..database import Database, Kernel
+from ..errors import PublicError
 from .decide import Ask, Held, limit_refusal
 from .rows import Reader
 from .store import LimitStore
@@ -26,6 +27,8 @@ STARTING, RUNNING, RESTARTING, ENDING, ENDED = "starting", "running", "restartin
 #: States in which somebody works on a kernel as long as their lease lasts.
 AT_WORK = (STARTING, RESTARTING, ENDING)
 ALIVE = (*AT_WORK, RUNNING)
+#: States in which a kernel that was started in advance can be used.
+USABLE = (STARTING, RUNNING)
 MAXIMUM_REASON = 500
 # Made once: making a statement takes longer than running it; so does going through the ORM.
 _ADD = Kernel.__table__.insert()  # type: ignore[attr-defined]  # a table, which FromClause does not promise
@@ -83,7 +86,10 @@ class Admission:
 
         def work(connection: Connection) -> dict[str, Any]:
             limits = self._store.resolved_by(connection, ask.owner, starter.groups)
-            refusal = limit_refusal(ask, limits, held_by(connection, ask.owner), cluster)
+            held = held_by(connection, ask.owner)
+            refusal = limit_refusal(ask, limits, held, cluster)
+            if starter.warm_until is not None and held:
+                refusal = _not_needed()
             if refusal is not None:
                 raise refusal
             now = self._now()
@@ -107,6 +113,41 @@ class Admission:
             return row
 
         return Kernel(**await self._database.write(work, lock=f"user:{ask.owner}"))
+
+    async def use_warm(self, ask: Ask, starter: Starter, cluster: ClusterState | None = None) -> Kernel | None:
+        """Give a kernel that was started in advance to the client that asks for one like it, within the limits of now.
+
+        Returns
+        -------
+        Kernel or None
+            As it was, with the time until which it would have waited; None when none of that kind, size and queue
+            waits, or when its owner may not start it any more.
+        """
+        query = (
+            select(Kernel.__table__)
+            .where(Kernel.owner == ask.owner, Kernel.kernelspec == ask.kernelspec)
+            # Its definition may have changed since.
+            .where(Kernel.memory_mb == ask.footprint.memory_mb, Kernel.cores == ask.footprint.vcores)
+            .where(Kernel.queue == (ask.queue or ""))
+            .order_by(Kernel.started_at)
+            .limit(1)
+        )
+
+        def work(connection: Connection) -> dict[str, Any] | None:
+            row = connection.execute(query.where(*usable(self._now()))).mappings().first()
+            if row is None:
+                return None
+            limits = self._store.resolved_by(connection, ask.owner, starter.groups)
+            others = [one for one in held_by(connection, ask.owner) if one.kernel_id != row["id"]]
+            if limit_refusal(ask, limits, others, cluster) is not None:
+                return None
+            # What was told to nobody is not a notice.
+            used = {"server": starter.server, "stop_at": None, "stop_reason": ""}
+            connection.execute(update(Kernel).where(Kernel.id == row["id"]).values(**used, warm_until=None))
+            return {**row, **used}
+
+        found = await self._database.write(work, lock=f"user:{ask.owner}")
+        return Kernel(**found) if found is not None else None
 
     async def confirm(self, kernel_id: str) -> bool:
         """Record that a start or restart is done; False when the row was released meanwhile and the kernel must go."""
@@ -189,6 +230,10 @@ class Admission:
         return await self._database.write(lambda connection: bool(connection.execute(statement).rowcount))
 
 
+def _not_needed() -> PublicError:
+    return PublicError("warm-start-not-offered", "No kernel starts in advance beside one that is there.")
+
+
 def _first_reason(reason: str) -> Case[str]:
     """Keep the reason of a kernel that is ending already."""
     return case((Kernel.state == ENDING, Kernel.end_reason), else_=reason[:MAXIMUM_REASON])
@@ -204,6 +249,11 @@ def _of_lease(statement: Update, kernel_id: str, lease: datetime | None) -> Upda
     return statement.where(
         Kernel.id == kernel_id, Kernel.state.in_(AT_WORK), Kernel.leased_until.is_not_distinct_from(lease)
     )
+
+
+def usable(now: datetime) -> list[ColumnElement[bool]]:
+    """Return what is true of a kernel that was started in advance and can be used."""
+    return [Kernel.warm_until > now, Kernel.state.in_(USABLE)]
 
 
 def held_by(reader: Reader, owner: str) -> list[Held]:

@@ -39,8 +39,18 @@ FIELDS: dict[str, Field] = {
         Field("queues", "Queues", "queues", "Queues that kernels may run in.", is_list=True),
         Field("idle_timeout", "Idle time", "seconds", "Time without work after which a kernel is stopped."),
         Field("lifetime", "Lifetime", "seconds", "Time after which a kernel is stopped, busy or not."),
-        Field("kernel_definitions", "Kernel definitions", "definitions", "Kernel definitions of one's own."),
-        Field("environments_disk_mb", "Environment disk", "MiB", "Disk for environments of one's own."),
+        Field(
+            "kernel_definitions",
+            "Kernel definitions",
+            "definitions",
+            "Kernel definitions of one's own; no effect yet.",
+        ),
+        Field(
+            "environments_disk_mb",
+            "Environment disk",
+            "MiB",
+            "Disk for one's own environments; no effect yet.",
+        ),
         Field("server_memory_mb", "Server memory", "MiB", "Memory of the notebook server itself."),
         Field("server_cores", "Server cores", "cores", "Cores of the notebook server itself."),
     )

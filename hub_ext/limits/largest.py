@@ -132,8 +132,8 @@ def _with_executors(driver: KernelSize, room: Room, rules: Rules) -> KernelSize:
     """Add the executors that take most; the larger ones when it comes to the same."""
     total = footprint(driver, rules)
     nodes = without_driver(total, room.nodes) or []
-    left_mb = min(room.own_mb, room.queue_mb) - total.memory_mb
-    left_vcores = min(room.own_vcores, room.queue_vcores) - total.vcores
+    left_mb = min(room.own_mb, room.queue_mb, room.user_mb) - total.memory_mb
+    left_vcores = min(room.own_vcores, room.queue_vcores, room.user_vcores) - total.vcores
     vcores = rules.container_vcores(1)
     best = driver
     best_mb = 0
@@ -235,7 +235,13 @@ class _Words:
 
     def of(self, names: Sequence[str]) -> list[Bound]:
         """Return a bound with its words for each name that `against` gave."""
-        cluster = {"container": self._container, "queue": self._queue, "nodes": self._nodes}
+        cluster = {
+            "container": self._container,
+            "queue": self._queue,
+            "drivers": self._drivers,
+            "user": self._user,
+            "nodes": self._nodes,
+        }
         return [Bound(cluster[name](), what=name) if name in cluster else self._field(name) for name in names]
 
     def _field(self, field: str) -> Bound:
@@ -256,6 +262,16 @@ class _Words:
         where = f"Queue {self.queue.name}" if self.queue else "The cluster"
         vcores = f" and {self.room.queue_vcores} vcores" if self.room.queue_vcores < NO_BOUND else ""
         return f"{where} has {exact_mb(self.room.queue_mb)}{vcores} left; what is larger waits."
+
+    def _drivers(self) -> str:
+        where = f"Queue {self.queue.name}" if self.queue else "The queue"
+        vcores = f" and {self.room.am_vcores} vcores" if self.room.am_vcores < NO_BOUND else ""
+        return f"{where} has {exact_mb(self.room.am_mb)}{vcores} left for drivers; a larger one waits."
+
+    def _user(self) -> str:
+        where = f"Queue {self.queue.name}" if self.queue else "The queue"
+        vcores = f" and {self.room.user_vcores} vcores" if self.room.user_vcores < NO_BOUND else ""
+        return f"{where} gives you {exact_mb(self.room.user_mb)}{vcores} more; what is larger waits."
 
     def _nodes(self) -> str:
         free = [memory for memory, _ in self.room.nodes]

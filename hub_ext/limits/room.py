@@ -21,7 +21,8 @@ class Room:
     """Numbers that a kernel must not exceed; `NO_BOUND` where there is none. Memory is MiB.
 
     The first five are for the heap and cores of one kernel as they are asked for; the others for what YARN makes of
-    them. `nodes` is what is free on each node.
+    them. The `am` ones are what its queue still gives to drivers, the `user` ones to this user. `nodes` is what is free
+    on each node.
     """
 
     driver_memory_mb: int
@@ -35,6 +36,10 @@ class Room:
     container_cores: int
     queue_mb: int
     queue_vcores: int
+    am_mb: int
+    am_vcores: int
+    user_mb: int
+    user_vcores: int
     nodes: tuple[Free, ...]
 
 
@@ -66,6 +71,13 @@ def room_of(
         container_cores=min(container_cores or NO_BOUND, most_vcores),
         queue_mb=queue_mb,
         queue_vcores=queue_vcores if counted else NO_BOUND,
+        am_mb=_left(queue.am_maximum_mb, queue.am_used_mb) if queue and _bounds_drivers(queue) else NO_BOUND,
+        am_vcores=_left(queue.am_maximum_vcores, queue.am_used_vcores)
+        if queue and counted and _bounds_drivers(queue)
+        else NO_BOUND,
+        # Which of their kernels are in this queue is not told; all of them are taken to be.
+        user_mb=_left(queue.user_maximum_mb, used.memory_mb) if queue else NO_BOUND,
+        user_vcores=_left(queue.user_maximum_vcores, used.cores) if queue and counted else NO_BOUND,
         nodes=tuple((memory, vcores if counted else NO_BOUND) for memory, vcores in sorted(free, reverse=True)),
     )
 
@@ -77,8 +89,17 @@ def left_in(cluster: ClusterState, queue: Queue | None) -> tuple[int, int]:
     return max(0, most_mb - used_mb), max(0, most_vcores - used_vcores)
 
 
+def _left(most: int | None, used: int) -> int:
+    return NO_BOUND if most is None else max(0, most - used)
+
+
+def _bounds_drivers(queue: Queue) -> bool:
+    """Say whether the share of drivers counts: the first application of a queue is always let in."""
+    return bool(queue.applications_running or queue.am_used_mb)
+
+
 def against(size: KernelSize, room: Room, rules: Rules) -> list[str]:
-    """Name what this kernel exceeds: limit fields, and ``container``, ``queue`` or ``nodes``."""
+    """Name what this kernel exceeds: limit fields, and ``container``, ``queue``, ``drivers``, ``user`` or ``nodes``."""
     total = footprint(size, rules)
     executors = size.largest_executors
     found = {
@@ -91,6 +112,8 @@ def against(size: KernelSize, room: Room, rules: Rules) -> list[str]:
         "executor_cores": executors > 0 and size.executor_cores > room.executor_cores,
         "container": _exceeds_container(size, total, room),
         "queue": total.memory_mb > room.queue_mb or total.vcores > room.queue_vcores,
+        "drivers": total.driver_mb > room.am_mb or total.driver_vcores > room.am_vcores,
+        "user": total.memory_mb > room.user_mb or total.vcores > room.user_vcores,
         "nodes": not _on_nodes(total, room.nodes),
     }
     return [name for name, exceeds in found.items() if exceeds]

@@ -102,7 +102,30 @@ def _capacity_queue(queue: dict[str, Any], name: str, path: str) -> Queue:
         maximum_vcores=vcores_of(queue.get("maxEffectiveCapacity")),
         maximum_allocation_mb=memory_of(queue.get("maximumAllocation")),
         maximum_allocation_vcores=vcores_of(queue.get("maximumAllocation")),
+        **_capacity_masters(queue),
+        **_capacity_user(queue),
     )
+
+
+def _capacity_masters(queue: dict[str, Any]) -> dict[str, int]:
+    """Return what application masters may hold together (``maximum-am-resource-percent``), and what they do hold."""
+    limit, used = queue.get("AMResourceLimit"), queue.get("usedAMResource")
+    if not isinstance(limit, dict):
+        return {}
+    return {
+        "am_maximum_mb": memory_of(limit),
+        "am_maximum_vcores": vcores_of(limit),
+        "am_used_mb": memory_of(used),
+        "am_used_vcores": vcores_of(used),
+    }
+
+
+def _capacity_user(queue: dict[str, Any]) -> dict[str, int]:
+    """Return what one user may hold: the queue's own share times ``user-limit-factor``, which is -1 for no bound."""
+    factor, share = decimal(queue.get("userLimitFactor")), queue.get("minEffectiveCapacity")
+    if factor <= 0 or not memory_of(share):
+        return {}
+    return {"user_maximum_mb": int(memory_of(share) * factor), "user_maximum_vcores": int(vcores_of(share) * factor)}
 
 
 def _fair_leaves(queue: dict[str, Any], cluster_mb: int) -> Iterator[Queue]:

@@ -134,4 +134,4 @@ def _has_limits(limits: Limits, kernel: Kernel) -> bool:
 
 
 def _watched(kernel: Kernel, activity: Activity) -> Watched:
-    return Watched(kernel.id, kernel.started_at, activity.idle_since, kernel.stop_at)
+    return Watched(kernel.id, kernel.started_at, activity.idle_since, kernel.stop_at, kernel.stop_reason)

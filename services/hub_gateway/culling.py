@@ -21,13 +21,14 @@ class Watched:
     """A running kernel.
 
     `idle_since` is None while it is busy, or when it is not known whether it is. `stop_at` is when its owner was told
-    that it will be stopped, None when they were not.
+    that it will be stopped, None when they were not, and `stop_reason` what they were told.
     """
 
     kernel_id: str
     started_at: datetime
     idle_since: datetime | None
     stop_at: datetime | None
+    stop_reason: str = ""
 
 
 #: How the reason of a stop begins that no work puts off.
@@ -131,7 +132,8 @@ def next_step(kernel: Watched, limits: dict[str, ResolvedLimit], now: datetime, 
     ahead = min(notice, timedelta(seconds=due.seconds / 2))
     if due.at - now > ahead:
         return Step(kernel.kernel_id, "withdraw") if kernel.stop_at is not None else None
-    if kernel.stop_at is None:
+    # Who was told of another limit was told of another way to keep it.
+    if kernel.stop_at is None or field_of(kernel.stop_reason) != due.field:
         return Step(kernel.kernel_id, "notice", max(due.at, now + ahead), due.notice(now))
     if due.at > kernel.stop_at:
         return Step(kernel.kernel_id, "notice", due.at, due.notice(now))

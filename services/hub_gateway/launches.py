@@ -40,8 +40,9 @@ ANSWER_MARGIN = 30.0
 SHORTEST_LAUNCH = 30
 #: Seconds after which a launch that YARN still does not know lets the next one begin.
 LONGEST_SUBMISSION = 30.0
-#: Seconds after which Enterprise Gateway is asked what a start took that was not known when it was answered.
-COUNTED_AFTER = 30.0
+#: Seconds after which Enterprise Gateway is asked what a start took that was not known when it was answered, and how
+#: often: Spark may take its time, and a first cell is run by somebody.
+COUNTED_AFTER, COUNTED_AT_MOST = 30.0, 40
 #: Seconds for the handshake by which what clients have left behind is delivered.
 DELIVERY_SECONDS = 90.0
 GATEWAY_STOPS = "start failed: its gateway is being stopped"
@@ -200,10 +201,16 @@ class Launches:
         return await self._upstream.start(body, seconds + ANSWER_MARGIN)
 
     async def _count_later(self, kernel_id: str, room: Room) -> None:
-        """Count what Enterprise Gateway learns after the kernel has come, such as when Spark was ready."""
-        await asyncio.sleep(COUNTED_AFTER)
-        if not room.clock.complete:
-            room.clock.count(await self._upstream.kernel(kernel_id))
+        """Count what Enterprise Gateway learns after the kernel has come: when Spark was ready, when a cell had run."""
+        for _ in range(COUNTED_AT_MOST):
+            await asyncio.sleep(COUNTED_AFTER)
+            if room.clock.complete:
+                return
+            try:
+                room.clock.count(await self._upstream.kernel(kernel_id))
+            except PublicError as error:
+                if error.code == "no-such-kernel":
+                    return
 
     def deliver_left(self, room: Room) -> None:
         """Have a kernel that has come run what clients have left for it that did not come back."""

@@ -2,28 +2,19 @@
 
 import asyncio
 import logging
-import uuid
 from datetime import datetime
 from typing import Any
 
-from prometheus_client import Counter
-
-from hub_ext.cluster import ClusterState
 from hub_ext.database import Kernel
 from hub_ext.edge import EdgeClient
 from hub_ext.errors import PublicError
-from hub_ext.kernels import KernelDefinition
-from hub_ext.limits.admission import STARTING, Starter
-from hub_ext.limits.ask import Ask
-from hub_ext.limits.decide import physical_refusal
-from hub_ext.names import cluster_user
-from hub_ext.sizes import NOTHING, footprint
+from hub_ext.limits.admission import ENDING, STARTING
 
+from .admitting import Admitting, Wanted
 from .books import Books
 from .catalogue import Catalogue, Person
 from .cluster_view import ClusterView
 from .ends import Ends, Tasks
-from .environment import passing
 from .failures import no_such_kernel
 from .launches import ANSWER_MARGIN, INTERRUPTED, Launches, Settings
 from .leases import Work
@@ -38,7 +29,6 @@ from .warm_kernels import WarmKernels
 
 log = logging.getLogger("hub_gateway")
 
-REFUSALS = Counter("hub_gateway_refusals_total", "Kernel starts that were refused before anything began", ["code"])
 CLIENT_GONE = "start failed: whoever asked for it went away"
 
 
@@ -58,11 +48,11 @@ class Lifecycle:
         self._upstream = upstream
         self._edge = edge
         self._cluster = cluster
-        self._settings = settings
         self.ends = Ends(upstream, edge, books.admission, books.leases)
         self.rooms = Rooms(edge)
         self.listing = Listing(books.registry, upstream, books.limits, self.rooms)
-        self._warm = WarmKernels(books.warm, books.registry, self.ends.stop)
+        warm = WarmKernels(books.warm, books.registry, books.admission, self.ends.stop)
+        self.admitting = Admitting(books, self.catalogue, cluster, warm, settings)
         self.launches = Launches(books.admission, books.leases, upstream, self.ends, self.rooms, settings)
         self._tasks = Tasks()
         self._following = Tasks()
@@ -97,28 +87,16 @@ class Lifecycle:
         warm_until : datetime or None
             Until when a kernel waits to be used that nobody has asked for yet.
         """
-        owner = cluster_user(person.name, self._settings.user_domain)
-        definition = await self.catalogue.definition(person, kernelspec)
-        groups = person.groups if person.own else frozenset(await self._people.groups_of(person.name))
-        limits = await self._limits.of(person.name, groups)
-        # What may not pass is not kept either, for as long as the start's room stays open.
-        kept_env = passing(client_env, self._settings.allowed_env)
-        if not kernel_id and not kept_env and warm_until is None:
-            model = await self._used(person, definition, patience)
+        wanted = Wanted(person, kernelspec, client_env, kernel_id, warm_until)
+        admitted = await self.admitting.admit(wanted)
+        if admitted.used:
+            model = await self._used(person, admitted.kernel, patience)
             if model is not None:
                 return model
-        starter = Starter(kernel_id or str(uuid.uuid4()), owner, person.server, groups, warm_until)
-        try:
-            kernel = await self._reserve(person, starter, definition)
-        except PublicError as error:
-            if warm_until is not None:
-                raise  # nobody has asked for it
-            REFUSALS.labels(code=error.code).inc()
-            log.info("Refused kernelspec=%s user=%s: %s", definition.name, person.name, error.code)
-            self._notes.refused(person.name, definition, error)
-            raise
+            admitted = await self.admitting.admit(wanted, new=True)
+        kernel = admitted.kernel
         work = Work()
-        launch = self.launches.begin(kernel, definition, kept_env, work)
+        launch = self.launches.begin(kernel, admitted.definition, admitted.env, work)
         try:
             await asyncio.wait({launch}, timeout=patience)
         except asyncio.CancelledError:
@@ -130,22 +108,21 @@ class Lifecycle:
         model = launch.result() if launch.done() else starting_model(kernel)
         if warm_until is None:
             self._notes.started(person.name)
-        return described(model, kernel, limits, self.listing.start_of(kernel))
+        return described(model, kernel, admitted.limits, self.listing.start_of(kernel))
 
-    async def _used(
-        self, person: Person, definition: KernelDefinition, patience: float | None
-    ) -> dict[str, Any] | None:
-        """Return the model of a kernel that was started in advance and is this person's now; None if there is none."""
-        kernel = await self._warm.taken(person, lambda: self.asked(person.name, definition))
-        if kernel is None:
-            return None
+    async def _used(self, person: Person, kernel: Kernel, patience: float | None) -> dict[str, Any] | None:
+        """Return the model of a kernel that was started in advance and is this person's now; None if it has ended."""
         try:
             room = await self.waiting_room(person.name, kernel.id)
             if room is not None:
                 await room.waited(patience)
             model = await self.listing.get(await self.owned(person.name, kernel.id))
+        except asyncio.CancelledError:
+            self._tasks.begin(self.stop(kernel, CLIENT_GONE))
+            raise
         except PublicError as error:
             if error.code != "no-such-kernel":
+                await self.admitting.warm.put_back(kernel)
                 raise
             await self.stop(kernel, "started in advance, and had ended before it was used")
             return None
@@ -179,38 +156,6 @@ class Lifecycle:
             await self._registry.forget(kernel.id)
             return await self.start(person, kernel.kernelspec, room.client_env, patience=0, kernel_id=kernel.id)
 
-    async def _reserve(self, person: Person, starter: Starter, definition: KernelDefinition) -> Kernel:
-        """Take a place for the kernel; the size is the definition's, whatever the client says."""
-        cluster = await self._cluster.state()
-        ask = self.ask(person.name, definition, cluster)
-        refusal = physical_refusal(ask, cluster)
-        if refusal is not None:
-            raise refusal
-        try:
-            return await self._admission.reserve(ask, starter, cluster)
-        except PublicError:
-            if starter.warm_until is not None or not await self._warm.gave_way(person.name):
-                raise
-        return await self._admission.reserve(ask, starter, cluster)
-
-    def ask(self, owner: str, definition: KernelDefinition, cluster: ClusterState) -> Ask:
-        """Return what a start of this definition asks for on this cluster."""
-        size = definition.size.as_kernel_size() if definition.size is not None else None
-        rules = self._settings.rules(cluster)
-        return Ask(
-            owner=owner,
-            kernelspec=definition.name,
-            display_name=definition.display_name,
-            size=size,
-            footprint=footprint(size, rules) if size is not None else NOTHING,
-            queue=definition.queue,
-            size_unknown=definition.size_unknown,
-        )
-
-    async def asked(self, owner: str, definition: KernelDefinition) -> Ask:
-        """Return what a start of this definition asks for, as of now."""
-        return self.ask(owner, definition, await self._cluster.state())
-
     async def close(self, seconds: float) -> None:
         """End what is under way; see `Launches.close`."""
         await asyncio.gather(
@@ -229,11 +174,19 @@ class Lifecycle:
             ``no-such-kernel``
         """
         room = self.rooms.of(kernel_id, owner)
+        if room is not None and room.failure is not None and await self._begun_anew(kernel_id):
+            self.rooms.remove(room)
+            room = None
         if room is not None:
             return room
         kernel = await self.owned(owner, kernel_id)
         # It may have come meanwhile; another gateway may be starting it.
         return self.rooms.of(kernel_id, owner) or (self._followed(kernel) if kernel.state == STARTING else None)
+
+    async def _begun_anew(self, kernel_id: str) -> bool:
+        """Say whether a start that has failed here was begun anew through another gateway."""
+        kernel = await self._registry.get(kernel_id)
+        return kernel is not None and kernel.state != ENDING
 
     def _followed(self, kernel: Kernel) -> Room:
         """Open a room here for a start that another gateway has begun."""

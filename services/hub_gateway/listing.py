@@ -53,7 +53,13 @@ class Listing:
         return [described(starting_model(one.kernel, "dead"), one.kernel, limits, one.told()) for one in rooms]
 
     async def failed(self, owner: str, kernel_id: str) -> dict[str, Any] | None:
-        """Return the model of a start that has failed, or None; see `Room.listed`."""
+        """Return the model of a start that has failed, or None; see `Room.listed`.
+
+        One that was begun anew, perhaps through another gateway, has not failed.
+        """
+        kernel = await self._registry.get(kernel_id)
+        if kernel is not None and kernel.state != ENDING:
+            return None
         return next((model for model in await self._failed(owner) if model["id"] == kernel_id), None)
 
     async def ended(self, owner: str) -> list[dict[str, Any]]:

@@ -262,7 +262,7 @@ class Reconciler:
         definition: KernelDefinition | None = definition_of(kernelspec, model) if model is not None else None
         if definition is None or definition.size is None:
             return application.memory_mb, application.vcores
-        asked = await self._lifecycle.asked(owner, definition)
+        asked = await self._lifecycle.admitting.asked(owner, definition)
         return asked.footprint.memory_mb, asked.footprint.vcores
 
 

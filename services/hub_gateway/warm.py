@@ -9,8 +9,6 @@ import logging
 from datetime import timedelta
 from typing import Any
 
-from prometheus_client import Counter
-
 from hub_ext.clock import utc_now
 from hub_ext.errors import PublicError
 
@@ -20,11 +18,10 @@ from .ends import Tasks
 from .lifecycle import Lifecycle
 from .registry import Registry
 from .settings import ALWAYS, CHOSEN, NEVER
+from .warm_kernels import WARM
 from .warm_rows import WarmRows
 
 log = logging.getLogger("hub_gateway")
-
-WARM = Counter("hub_gateway_warm_starts_total", "Kernels that were to start in advance, by what became of it", ["deed"])
 
 
 class WarmStarts:
@@ -107,7 +104,10 @@ class WarmStarts:
         if room is None:
             return
         await room.waited(None)
-        if room.failure is not None and not room.guests:
+        if room.failure is None:
+            return
+        WARM.labels(deed="failed").inc()
+        if await self._rows.waits(kernel_id):
             self._lifecycle.rooms.forget(kernel_id)
 
     async def end_unused(self) -> None:

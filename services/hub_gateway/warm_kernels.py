@@ -4,17 +4,21 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
+from prometheus_client import Counter
+
+from hub_ext.cluster import ClusterState
 from hub_ext.database import Kernel
+from hub_ext.limits.admission import Admission, Starter
 from hub_ext.limits.ask import Ask
 
-from .catalogue import Person
 from .registry import Registry, by_id
 from .warm_rows import WarmRows
 
 log = logging.getLogger("hub_gateway")
 
-#: Looks at whether what gave way has gone, and seconds between them: what is still starting takes a moment to end.
-LOOKS, PAUSE = 20, 0.25
+WARM = Counter("hub_gateway_warm_starts_total", "Kernels that were to start in advance, by what became of it", ["deed"])
+#: Looks at whether what gave way has gone, and seconds between them: what still starts ends when its launch has ended.
+LOOKS, PAUSE = 120, 0.25
 
 
 class WarmKernels:
@@ -24,32 +28,47 @@ class WarmKernels:
     ----------
     rows : WarmRows or None
         None where none is started in advance: then nothing is asked.
-    registry : Registry
-        Which kernels there are.
+    registry, admission
+        Which kernels there are, and whose they may be.
     stop : callable
         Ends a kernel for a reason.
     """
 
     def __init__(
-        self, rows: WarmRows | None, registry: Registry, stop: Callable[[Kernel, str], Awaitable[None]]
+        self,
+        rows: WarmRows | None,
+        registry: Registry,
+        admission: Admission,
+        stop: Callable[[Kernel, str], Awaitable[None]],
     ) -> None:
         self._rows = rows
         self._registry = registry
+        self._admission = admission
         self._stop = stop
 
-    async def taken(self, person: Person, asked: Callable[[], Awaitable[Ask]]) -> Kernel | None:
-        """Return a kernel of the kind that is asked for, from now on one like any other; None if none waits."""
-        if self._rows is None:
+    async def taken(self, ask: Ask, starter: Starter, cluster: ClusterState) -> Kernel | None:
+        """Return a kernel of the kind that is asked for, from now on one like any other; None if none waits or may be.
+
+        The limits are those of now: they may have been lowered since it was started.
+        """
+        if self._rows is None or not await self._rows.any_of(ask.owner):
             return None
-        kernel = await self._rows.take(await asked(), person.server)
+        kernel = await self._admission.use_warm(ask, starter, cluster)
         if kernel is not None:
-            log.info("Started in advance, used now: kernel=%s user=%s", kernel.id, person.name)
+            WARM.labels(deed="used").inc()
+            log.info("Started in advance, used now: kernel=%s user=%s", kernel.id, ask.owner)
         return kernel
+
+    async def put_back(self, kernel: Kernel) -> None:
+        """Let a kernel that was taken wait again: whoever asked for it could not be told of it."""
+        if self._rows is not None and kernel.warm_until is not None:
+            await self._rows.put_back(kernel.id, kernel.warm_until)
 
     async def gave_way(self, owner: str) -> bool:
         """End what waits for somebody who wants something else; say whether there was anything."""
         found = await self._rows.let_go(owner) if self._rows is not None else []
         for kernel in found:
+            WARM.labels(deed="gave-way").inc()
             await self._stop(kernel, "started in advance, and gave way to another kernel")
         gone = {kernel.id for kernel in found}
         for _ in range(LOOKS if found else 0):

@@ -1,19 +1,20 @@
 """Kernels that are started before anybody asks for them, as the database has them. Every method is one transaction."""
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import ColumnElement, and_, or_, select, update
 
 from hub_ext.clock import utc_now
 from hub_ext.database import Database, Kernel, WarmStart
-from hub_ext.limits.admission import RUNNING, STARTING
-from hub_ext.limits.ask import Ask
+from hub_ext.limits.admission import ENDED, RUNNING, USABLE, usable
 
 #: Another gateway's clock may be behind by so much: what waits to be used there is not ended here.
 CLOCKS_DIFFER = timedelta(seconds=10)
-#: States in which a kernel can be used by whoever asks for one of its kind.
-USABLE = (STARTING, RUNNING)
+#: Over by every clock.
+LONG_AGO = datetime(1970, 1, 1, tzinfo=timezone.utc)
+#: How the reasons begin of kernels that have ended before they ran.
+NEVER_RAN = ("start failed", "interrupted while it was starting", "its start was broken off")
 
 
 class WarmRows:
@@ -46,58 +47,44 @@ class WarmRows:
             await session.merge(WarmStart(owner=owner, wanted=wanted))
 
     async def last_used(self, owner: str) -> str:
-        """Return the kernelspec of the kernel that somebody used last, of those that are remembered; empty for none."""
+        """Return the kernelspec of the kernel that somebody used last, of those that are remembered; empty for none.
+
+        One that could not start was not used.
+        """
+        ran = or_(Kernel.state == RUNNING, and_(Kernel.state == ENDED, *map(_reason_is_not, NEVER_RAN)))
         query = (
             select(Kernel.kernelspec)
-            .where(Kernel.owner == owner, Kernel.warm_until.is_(None))
+            .where(Kernel.owner == owner, Kernel.warm_until.is_(None), ran)
             .order_by(Kernel.started_at.desc())
             .limit(1)
         )
         async with self._database.reading() as session:
             return (await session.scalar(query)) or ""
 
-    async def take(self, ask: Ask, server: str | None) -> Kernel | None:
-        """Give a waiting kernel of the kind and size that is asked for to the client that asks; None if there is none.
-
-        Parameters
-        ----------
-        ask : Ask
-            What is asked for, by whom.
-        server : str or None
-            The notebook server of the client; the kernel is ended with that one from now on.
-        """
-        now = self._now()
-        waiting = [
-            Kernel.owner == ask.owner,
-            Kernel.kernelspec == ask.kernelspec,
-            Kernel.warm_until > now,
-            Kernel.state.in_(USABLE),
-        ]
-        # Its definition may have changed since.
-        same_size = [Kernel.memory_mb == ask.footprint.memory_mb, Kernel.cores == ask.footprint.vcores]
-        query = select(Kernel.id).where(*waiting, *same_size).order_by(Kernel.started_at).limit(1)
+    async def any_of(self, owner: str) -> bool:
+        """Say whether a kernel of somebody waits; `Admission.use_warm` hands it out."""
+        query = select(Kernel.id).where(Kernel.owner == owner, *usable(self._now())).limit(1)
         async with self._database.reading() as session:
-            kernel_id = await session.scalar(query)
-        if kernel_id is None:
-            return None
-        taken = update(Kernel).where(Kernel.id == kernel_id, *waiting).values(warm_until=None, server=server)
+            return await session.scalar(query) is not None
 
-        def work(connection: Connection) -> bool:
-            return bool(connection.execute(taken).rowcount)
-
-        if not await self._database.write(work, lock=f"user:{ask.owner}"):
-            return None
+    async def waits(self, kernel_id: str) -> bool:
+        """Say whether nobody has used a kernel that was started in advance, also one that has ended."""
         async with self._database.reading() as session:
-            return await session.get(Kernel, kernel_id)
+            kernel = await session.get(Kernel, kernel_id)
+        return kernel is not None and kernel.warm_until is not None
+
+    async def put_back(self, kernel_id: str, until: datetime) -> None:
+        """Let a kernel wait again whose taker could not be told of it."""
+        again = update(Kernel).where(Kernel.id == kernel_id, Kernel.state.in_(USABLE)).values(warm_until=until)
+        await self._database.write(lambda connection: connection.execute(again) and None)
 
     async def let_go(self, owner: str) -> list[Kernel]:
         """Have the waiting kernels of somebody wait no longer; return those that nobody else takes from now on."""
-        now = self._now()
-        query = select(Kernel).where(Kernel.owner == owner, Kernel.warm_until > now, Kernel.state.in_(USABLE))
+        query = select(Kernel).where(Kernel.owner == owner, Kernel.warm_until.is_not(None), Kernel.state.in_(USABLE))
         async with self._database.transaction(lock=f"user:{owner}") as session:
             found = list((await session.scalars(query)).all())
             for kernel in found:
-                kernel.warm_until = now
+                kernel.warm_until = LONG_AGO
         return found
 
     async def unused(self) -> list[Kernel]:
@@ -106,3 +93,7 @@ class WarmRows:
         query = select(Kernel).where(Kernel.warm_until <= before, Kernel.state.in_(USABLE))
         async with self._database.reading() as session:
             return list((await session.scalars(query)).all())
+
+
+def _reason_is_not(beginning: str) -> ColumnElement[bool]:
+    return ~Kernel.end_reason.startswith(beginning, autoescape=True)

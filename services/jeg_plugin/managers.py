@@ -13,7 +13,7 @@ from tornado.web import HTTPError
 from traitlets import default
 
 from . import failures
-from .activity import Doings
+from .activity import CELL, Doings
 from .counted import DIGEST, DefinitionChangedError, check
 from .definition import DefinitionError
 from .launch import definition_in
@@ -107,6 +107,12 @@ def has_failed(future: Any) -> bool:
     return future.done() and (future.cancelled() or future.exception() is not None)
 
 
+def first_answer(proxy: Any) -> None:
+    """Note that a cell has run to its end, of a kernel that this gateway has started."""
+    if isinstance(proxy, YarnKernelProxy) and "connected" in proxy.start_phases:
+        proxy.start_phases.reach("first_answer")
+
+
 class YarnMappingKernelManager(RemoteMappingKernelManager):
     """All kernels of this gateway."""
 
@@ -165,6 +171,8 @@ class YarnMappingKernelManager(RemoteMappingKernelManager):
                 self.last_kernel_activity = kernel.last_activity = utcnow()
             if is_status:
                 kernel.execution_state = doings.state
+            if status == "idle" and message["parent_header"].get("msg_type") == CELL:
+                first_answer(kernel.process_proxy)
 
         kernel._activity_stream.on_recv(hear)
 

@@ -3,8 +3,10 @@
 REST API: https://hadoop.apache.org/docs/stable/hadoop-yarn/hadoop-yarn-site/ResourceManagerRest.html
 """
 
+import json
 import logging
 import re
+import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -14,6 +16,8 @@ from .metrics import RESOURCE_MANAGER_FAILURES, RESOURCE_MANAGER_SECONDS
 
 #: Seconds to connect, and between two pieces of an answer.
 TIMEOUT = (3.0, 10.0)
+#: Bytes, and seconds, of one answer at most. What is asked for is a kernel's own applications.
+MAXIMUM_ANSWER, LONGEST_ANSWER, PIECE = 8 * 1024 * 1024, 20.0, 64 * 1024
 ALIVE = frozenset({"NEW", "NEW_SAVING", "SUBMITTED", "ACCEPTED", "RUNNING"})
 ENDED = frozenset({"FINISHED", "FAILED", "KILLED"})
 
@@ -50,12 +54,20 @@ def newest(applications: Iterable[dict[str, Any]], known: Iterable[str] = ()) ->
 
 
 def applications_in(answer: Any) -> list[dict[str, Any]]:
-    """Read a list of applications out of every form that ResourceManagers give it: null, empty, one, several."""
-    apps = answer.get("apps") if isinstance(answer, dict) else None
-    found = apps.get("app") if isinstance(apps, dict) else None
+    """Read a list of applications out of every form that ResourceManagers give it: null, empty, one, several.
+
+    Raises
+    ------
+    UnreachableError
+        It is something else: that says nothing about applications.
+    """
+    apps = answer.get("apps", "") if isinstance(answer, dict) else ""
+    found = apps.get("app") if isinstance(apps, dict) else apps
     if isinstance(found, dict):
         found = [found]
-    return [app for app in found if isinstance(app, dict)] if isinstance(found, list) else []
+    if not isinstance(found, list | None):
+        raise UnreachableError("an answer that is no list of applications")
+    return [app for app in found or () if isinstance(app, dict)]
 
 
 class ResourceManager:
@@ -107,7 +119,9 @@ class ResourceManager:
 
     def _require_active(self) -> None:
         info = self._ask("GET", "/ws/v1/cluster/info", self._user).get("clusterInfo")
-        state = info.get("haState") if isinstance(info, dict) else None
+        if not isinstance(info, dict):
+            raise UnreachableError("an answer that does not tell the ResourceManager's state")
+        state = info.get("haState")
         if state not in (None, "ACTIVE"):
             raise UnreachableError(f"the ResourceManager is {state}")
 
@@ -119,7 +133,9 @@ class ResourceManager:
                 return None
             raise
         found = answer.get("app")
-        return found if isinstance(found, dict) else None
+        if not isinstance(found, dict):
+            raise UnreachableError("an answer that is no application")
+        return found
 
     def ping(self) -> None:
         """Ask something small.
@@ -167,7 +183,7 @@ class ResourceManager:
         trouble = "no address is configured (EG_YARN_ENDPOINT)"
         for endpoint in list(self._endpoints):
             try:
-                response = requests.request(
+                with requests.request(
                     method,
                     endpoint + path,
                     params={**(query or {}), **({} if self._auth else {"user.name": user})},
@@ -177,19 +193,21 @@ class ResourceManager:
                     timeout=TIMEOUT,
                     # A standby redirects; credentials go to configured addresses only.
                     allow_redirects=False,
-                )
+                    stream=True,
+                ) as response:
+                    status, content = response.status_code, _content(response)
             except requests.RequestException as error:
                 trouble = f"{endpoint}: {type(error).__name__}"
                 continue
-            if 300 <= response.status_code < 400:
+            if 300 <= status < 400:
                 trouble = f"{endpoint}: standby"
                 continue
-            if response.status_code >= 500:
-                trouble = f"{endpoint}: HTTP {response.status_code}"
+            if status >= 500:
+                trouble = f"{endpoint}: HTTP {status}"
                 continue
-            if response.status_code >= 400:
-                raise RefusedError(response.status_code, response.text[:300])
-            answer = _json(response)
+            if status >= 400:
+                raise RefusedError(status, content[:300].decode(errors="replace"))
+            answer = _json(content)
             if answer is None:
                 trouble = f"{endpoint}: an answer that is not JSON"
                 continue
@@ -202,9 +220,25 @@ class ResourceManager:
             self._endpoints = [endpoint, *(other for other in self._endpoints if other != endpoint)]
 
 
-def _json(response: requests.Response) -> dict[str, Any] | None:
+def _content(response: requests.Response) -> bytes:
+    """Read an answer, but not one without an end: its thread serves every kernel of this gateway.
+
+    Raises
+    ------
+    requests.RequestException
+        It is too large or takes too long.
+    """
+    content, until = bytearray(), time.monotonic() + LONGEST_ANSWER
+    for piece in response.iter_content(PIECE):
+        content += piece
+        if len(content) > MAXIMUM_ANSWER or time.monotonic() > until:
+            raise requests.exceptions.ContentDecodingError("too large or too slow")
+    return bytes(content)
+
+
+def _json(content: bytes) -> dict[str, Any] | None:
     try:
-        answer = response.json()
+        answer = json.loads(content)
     except ValueError:
         return None
     return answer if isinstance(answer, dict) else None

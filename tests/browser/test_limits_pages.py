@@ -168,15 +168,7 @@ def test_what_makes_no_sense_is_asked_about_first(platform, logged_in, limits):
 def test_the_keyboard_alone_sets_a_limit_until_a_day(platform, logged_in, limits):
     page = open_admin(platform, logged_in)
     edit = page.get_by_role("link", name="Edit alice")
-
-    def tab_to(locator, most=60):
-        for _ in range(most):
-            page.keyboard.press("Tab")
-            if locator.evaluate("element => element === document.activeElement"):
-                return
-        raise AssertionError("Tab does not lead there")
-
-    tab_to(edit)
+    tab_to(page, edit)
     page.keyboard.press("Enter")
     kernels = page.get_by_label("Kernels: which value")
     expect(kernels).to_be_focused()
@@ -189,7 +181,7 @@ def test_the_keyboard_alone_sets_a_limit_until_a_day(platform, logged_in, limits
     expect(page.get_by_label("Kernels: own value")).to_be_focused()
     page.keyboard.type("7")
     day = page.get_by_label("Last day (optional)")
-    tab_to(day)
+    tab_to(page, day)
     later = datetime.now(timezone.utc) + timedelta(days=20)
     type_day(page, day, later)
     page.keyboard.press("Enter")
@@ -199,6 +191,15 @@ def test_the_keyboard_alone_sets_a_limit_until_a_day(platform, logged_in, limits
     # To the end of that day.
     assert limits.value("alice", "kernels")["until"].startswith(f"{later + timedelta(days=1):%Y-%m-%d}T00:00")
     assert_not_reloaded(page)
+
+
+def tab_to(page, locator, most=80):
+    """Go to something by keyboard."""
+    for _ in range(most):
+        page.keyboard.press("Tab")
+        if locator.evaluate("element => element === document.activeElement"):
+            return
+    raise AssertionError("Tab does not lead there")
 
 
 def type_day(page, field, day):
@@ -308,6 +309,73 @@ def test_several_people_are_changed_together_and_it_can_be_undone(platform, logg
     expect(page.locator("#history tbody tr").nth(1)).to_contain_text("undone")
     assert_not_reloaded(page)
     assert limits.get("users/alice")["own"] == []
+
+
+def test_the_keyboard_alone_changes_several_people_a_group_and_takes_it_back(platform, logged_in, limits):
+    page = open_admin(platform, logged_in)
+    for name in ("alice", "bob"):
+        tab_to(page, page.get_by_label(f"Select {name}"))
+        page.keyboard.press("Space")
+    # Beside the search, before the table: once around.
+    tab_to(page, page.get_by_role("button", name="Edit selection"), 120)
+    page.keyboard.press("Enter")
+    form = page.get_by_role("form", name="Limits of 2 people")
+    expect(form).to_be_visible()
+    executors = page.get_by_label("Executors: which value")
+    tab_to(page, executors)
+    page.keyboard.press("o")
+    tab_to(page, page.get_by_label("Executors: own value"), 3)
+    page.keyboard.type("3")
+    page.keyboard.press("Enter")
+    expect(said(page)).to_contain_text("Saved for 2 people")
+    assert [limits.value(name, "executors")["value"] for name in ("alice", "bob")] == [3, 3]
+    tab_to(page, page.get_by_role("link", name="History"), 120)
+    page.keyboard.press("Enter")
+    newest = page.locator("#history tbody tr").first
+    expect(newest).to_contain_text("Executors: inherited")
+    tab_to(page, newest.get_by_role("link", name=re.compile("^Undo")))
+    page.keyboard.press("Enter")
+    dialog = page.get_by_role("dialog", name="Undo this change?")
+    tab_to(page, dialog.get_by_role("button", name="Undo it"), 10)
+    page.keyboard.press("Enter")
+    expect(said(page)).to_contain_text("undone")
+    assert limits.get("users/alice")["own"] == []
+
+    page.goto(f"{platform.url}{PORTAL}admin/limits/groups")
+    edit = page.get_by_role("link", name="Edit group analytics")
+    tab_to(page, edit)
+    page.keyboard.press("Enter")
+    kernels = page.get_by_label("Kernels: which value")
+    expect(kernels).to_be_focused()
+    page.keyboard.press("o")
+    page.keyboard.type("6")
+    page.keyboard.press("Enter")
+    expect(said(page)).to_contain_text("Saved for group analytics")
+    expect(edit).to_be_focused()
+
+
+def test_the_keyboard_alone_grants_a_wish(platform, logged_in, limits):
+    person = logged_in("bob")
+    person.goto(f"{platform.url}{PORTAL}my-limits")
+    ask = person.get_by_role("link", name=re.compile("^Ask for more: Kernels"))
+    tab_to(person, ask)
+    person.keyboard.press("Enter")
+    dialog = person.get_by_role("dialog")
+    expect(dialog.get_by_label("How much you need")).to_be_focused()
+    person.keyboard.type("9")
+    tab_to(person, dialog.get_by_label("What for"), 10)
+    person.keyboard.type("two notebooks more")
+    tab_to(person, dialog.get_by_role("button", name="Ask", exact=True), 5)
+    person.keyboard.press("Enter")
+    expect(said(person)).to_contain_text("You have asked for 9")
+    page = open_admin(platform, logged_in, "admin/limits/requests")
+    tab_to(page, page.get_by_role("link", name=re.compile("^Grant")))
+    page.keyboard.press("Enter")
+    grant = page.get_by_role("dialog", name="Grant the request of bob?").get_by_role("button", name="Grant", exact=True)
+    tab_to(page, grant, 12)
+    page.keyboard.press("Enter")
+    expect(said(page)).to_contain_text("The request of bob was granted.")
+    assert limits.value("bob", "kernels")["value"] == 9
 
 
 def test_the_history_is_searched(platform, logged_in, limits):

@@ -14,6 +14,7 @@ import psutil
 import pytest
 import requests
 
+from jeg_plugin.resource_manager import ResourceManager, UnreachableError
 from tests.conftest import free_port
 from tests.support import wait_for
 
@@ -186,3 +187,17 @@ def test_old_numbers_stay_marked_as_old_with_a_sentence_until_the_manager_is_wel
         assert word not in after["error"]
     wait_for(lambda: not edge.cluster()["stale"], 45, every=0.2, what="new numbers")
     assert psutil.Process(edge.process.pid).memory_info().rss - memory < 16 * MAXIMUM_BYTES
+
+
+@pytest.mark.parametrize("mode", ["page", "shapes", "half", "error", "noise", "endless"])
+def test_enterprise_gateway_takes_no_such_answer_for_the_end_of_a_kernel(manager, mode):
+    """What it asks with, in this process: None for an application would mean that its kernel has died."""
+    asks = ResourceManager([manager.url], "alice", "service")
+    manager.mode = mode
+    try:
+        for question in (lambda: asks.application("application_1_1"), lambda: asks.all_applications("x")):
+            with pytest.raises(UnreachableError):
+                question()
+    finally:
+        manager.mode = "well"
+    assert asks.application("application_1_1") is None

@@ -210,14 +210,14 @@ def test_what_enterprise_gateway_forgot_is_ended_in_yarn_and_frees_its_place(pla
     since = repaired(*cases, "abandoned-restart", "unfinished-end")
     nowhere, to_end = str(uuid.uuid4()), str(uuid.uuid4())
     with limits(platform, "alice", kernels="unlimited", memory_mb="unlimited", cores="unlimited"):
-        kernels = [alice.start("python_yarn") for _ in range(5)]
+        kernels = [alice.start("python_yarn") for _ in range(6)]
         for kernel in kernels:
             kernel.close()
         # Suspended, it can't be asked, and nothing is decided.
         service_process(platform, "jeg_plugin").suspend()
         for kernel_id in (nowhere, to_end):
             asyncio.run(reserve_and_die(platform, kernel_id))
-    forgotten, late, unknown, starting, restarting = (kernel.kernel_id for kernel in kernels)
+    forgotten, late, unknown, starting, restarting, ending = (kernel.kernel_id for kernel in kernels)
     # Nobody but YARN knows of them in the end.
     write(platform, "update kernels set state = 'ended', ended_at = started_at where id = ?", late)
     write(platform, "delete from kernels where id = ?", unknown)
@@ -226,6 +226,7 @@ def test_what_enterprise_gateway_forgot_is_ended_in_yarn_and_frees_its_place(pla
         (restarting, "restarting"),
         (nowhere, "restarting"),
         (to_end, "ending"),
+        (ending, "ending"),
     ):
         write(
             platform,
@@ -233,24 +234,40 @@ def test_what_enterprise_gateway_forgot_is_ended_in_yarn_and_frees_its_place(pla
             state,
             kernel_id,
         )
-    forget_in_enterprise_gateway(platform, forgotten, late, unknown, starting, restarting)
+    forget_in_enterprise_gateway(platform, forgotten, late, unknown, starting, restarting, ending)
     wait_for(lambda: not platform.running_applications(late), 40, what="the end of the late one")
     assert "it ended in the cluster" in ended(platform, forgotten, 40)
     assert "its start was broken off" in ended(platform, starting)
     assert "its restart was broken off" in ended(platform, restarting)
     assert "its restart was broken off" in ended(platform, nowhere)
     ended(platform, to_end)
-    for kernel_id in (forgotten, starting, restarting):
+    ended(platform, ending)
+    for kernel_id in (forgotten, starting, restarting, ending):
         wait_for(lambda kernel_id=kernel_id: not platform.running_applications(kernel_id), 20)
     assert since("late-application") >= 1
     for case in ("vanished", "abandoned-start-in-yarn", "abandoned-restart-in-yarn", "abandoned-restart"):
         assert since(case) == 1, case
-    assert since("unfinished-end") >= 1
+    assert since("unfinished-end") >= 2
     wait_for(lambda: metric(platform.gateway, "hub_gateway_unknown_applications") == 1, 30)
     (application,) = platform.running_applications(unknown)
     assert unknown not in rows(platform)
     platform.kill_application(application["id"])
     wait_for(lambda: metric(platform.gateway, "hub_gateway_unknown_applications") == 0, 30)
+
+
+def test_an_end_that_was_broken_off_is_finished_where_the_kernel_still_runs(platform, alice, repaired):
+    since = repaired("unfinished-end")
+    kernel = alice.start("python_yarn")
+    kernel.close()
+    write(
+        platform,
+        "update kernels set state = 'ending', end_reason = 'stopped by its owner', "
+        "leased_until = '2020-01-01 00:00:00.000000' where id = ?",
+        kernel.kernel_id,
+    )
+    assert ended(platform, kernel.kernel_id) == "stopped by its owner"
+    assert since("unfinished-end") >= 1
+    nothing_left(platform, kernel.kernel_id)
 
 
 def test_a_kernel_that_asks_yarn_for_more_than_its_definition_counts_with_it(platform, alice, repaired):

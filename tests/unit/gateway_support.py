@@ -3,6 +3,7 @@
 import asyncio
 from datetime import datetime, timezone
 
+from hub_ext.clock import utc_now
 from hub_ext.cluster import Application, Applications, ClusterState
 from hub_ext.errors import PublicError
 from hub_ext.limits.admission import Admission
@@ -138,7 +139,7 @@ class Gateway:
         self.upstream, self.edge = upstream, edge
         self.store, self.people = LimitStore(database), People(database)
         self.registry = Registry(database)
-        self.admission = Admission(database, self.store, lease=lease)
+        self.admission = Admission(database, self.store, lease=lease, now=clock or utc_now)
         self.leases = Leases(self.admission.renew, lease / 3)
         limits = LimitsView(self.store, self.people)
         warm = WarmRows(database, clock) if clock is not None else None

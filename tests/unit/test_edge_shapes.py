@@ -290,3 +290,23 @@ def test_fifo_scheduler():
 @pytest.mark.parametrize("answer", [None, {}, {"scheduler": None}, {"scheduler": {"schedulerInfo": {"type": "new"}}}])
 def test_an_unknown_scheduler_has_no_queues(answer):
     assert schedulers.scheduler(answer).queues == ()
+
+
+def test_what_a_queue_gives_to_drivers_and_to_one_user_is_read():
+    queues = {one.name: one for one in schedulers.scheduler(recorded("scheduler.json")).queues}
+    found = [
+        (one.am_maximum_mb, one.am_maximum_vcores, one.am_used_mb, one.user_maximum_mb, one.user_maximum_vcores)
+        for one in queues.values()
+    ]
+    assert (11264, 15, 0, 36860, 40) in found
+
+
+@pytest.mark.parametrize(
+    ("factor", "expected"), [(1.0, (3686, 4)), (0.5, (1843, 2)), (-1.0, (None, None)), (None, (None, None))]
+)
+def test_a_factor_below_nothing_bounds_no_user(factor, expected):
+    answer = recorded("scheduler.json")
+    leaf = answer["scheduler"]["schedulerInfo"]["queues"]["queue"][0]
+    leaf["userLimitFactor"] = factor
+    (found,) = [one for one in schedulers.scheduler(answer).queues if one.name == leaf["queueName"]]
+    assert (found.user_maximum_mb, found.user_maximum_vcores) == expected

@@ -19,12 +19,16 @@ def limits(idle="unlimited", life="unlimited", source="group analytics"):
     return {name: ResolvedLimit(value, source) for name, value in values.items()}
 
 
-def kernel(idle=None, age=600, stop_in=None):
+LIFETIME_NOTICE = "runs since 2026-05-04 10:00 UTC; the limit is 1 h"
+
+
+def kernel(idle=None, age=600, stop_in=None, told="idle since 10:00 UTC; the limit is 2 h"):
     return Watched(
         "k",
         NOW - minutes(age),
         None if idle is None else NOW - minutes(idle),
         None if stop_in is None else NOW + minutes(stop_in),
+        "" if stop_in is None else told,
     )
 
 
@@ -60,7 +64,11 @@ def step(watched, given):
         (kernel(idle=None, stop_in=-1), limits(idle=1800), ("withdraw", None)),
         # Lifetime counts busy or not.
         (kernel(idle=None, age=55), limits(life=3600), ("notice", 10)),
-        (kernel(idle=None, age=61, stop_in=0), limits(life=3600), ("stop", None)),
+        (kernel(idle=None, age=61, stop_in=0, told=LIFETIME_NOTICE), limits(life=3600), ("stop", None)),
+        # Who was told to run something was not told that this would not help: the whole notice, anew.
+        (kernel(idle=None, age=300, stop_in=0), limits(idle=1800, life=14400), ("notice", 10)),
+        (kernel(idle=2, age=300, stop_in=2), limits(idle=1800, life=14400), ("notice", 10)),
+        (kernel(idle=40, age=50, stop_in=0, told=LIFETIME_NOTICE), limits(idle=1800, life=36000), ("notice", 10)),
         (kernel(idle=21, age=59), limits(idle=1800, life=3600), ("notice", 10)),
         # 0 is no time at all, which is not the same as no limit.
         (kernel(idle=0), limits(idle=0), ("notice", 0)),
@@ -85,7 +93,7 @@ def test_notice_comes_first_and_a_stop_only_while_it_is_still_due(watched, given
             "stopped: idle for 35 min, the limit is 30 min (set for you)",
         ),
         (
-            kernel(age=725, stop_in=0),
+            kernel(age=725, stop_in=0, told=LIFETIME_NOTICE),
             limits(life=43200),
             "stopped: ran for 12 h 5 min, the limit is 12 h (group analytics)",
         ),

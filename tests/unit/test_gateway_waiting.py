@@ -549,6 +549,8 @@ def test_each_phase_is_counted_once():
     clock.seen("driver", 4.0)
     clock.seen("accepted", 9.0)
     clock.count({"start_phases": {"spark_ready": 106.0}})
+    assert not clock.complete
+    clock.count({"start_phases": {"spark_ready": 106.0, "first_answer": 200.0}})
     assert clock.complete
     assert clock._seen == {"submitted": 4.0, "accepted": 4.0, "driver": 4.0}
 

@@ -52,7 +52,8 @@ async def test_a_start_is_answered_at_once_and_goes_on(gateway):
 
 
 async def test_of_a_clients_variables_a_room_keeps_those_that_may_pass(gateway):
-    gateway.lifecycle._settings = replace(gateway.lifecycle._settings, allowed_env=frozenset({"TZ"}))
+    admitting = gateway.lifecycle.admitting
+    admitting._settings = replace(admitting._settings, allowed_env=frozenset({"TZ"}))
     model = await gateway.lifecycle.start(ALICE, KERNELSPEC, {"TZ": "UTC", "MORE": "x" * 1_000_000}, patience=0)
     await until(lambda: gateway.upstream.launching)
     assert (await gateway.lifecycle.waiting_room("alice", model["id"])).client_env == {"TZ": "UTC"}
@@ -181,6 +182,26 @@ async def test_clients_of_another_gateway_follow_the_start(database_url, gateway
     await second.close()
 
 
+async def test_a_failed_start_that_another_gateway_begins_anew_has_not_failed(database_url, gateway):
+    second = Database(database_url)
+    async with Gateway(second, gateway.upstream, gateway.edge) as other:
+        _, row = await begin(gateway)
+        room = await other.lifecycle.waiting_room("alice", row.id)
+        mine = await gateway.lifecycle.waiting_room("alice", row.id)
+        gateway.upstream.finish(PublicError("queue-stopped", "The queue is stopped."))
+        await over(room)
+        assert await other.lifecycle.listing.failed("alice", row.id)
+        await gateway.lifecycle.begin_anew(ALICE, mine)
+        await until(lambda: gateway.upstream.launching)
+        assert await other.lifecycle.listing.failed("alice", row.id) is None
+        again = await other.lifecycle.waiting_room("alice", row.id)
+        assert again is not room
+        assert again.waits
+        gateway.upstream.finish()
+        assert (await over(again)).failure is None
+    await second.close()
+
+
 async def test_a_start_waits_in_line_with_its_lease_and_can_be_cancelled_there(gateway):
     gateway.lifecycle.launches._line.enter("bob")
     for _ in range(4):
@@ -204,9 +225,8 @@ async def test_a_start_waits_in_line_with_its_lease_and_can_be_cancelled_there(g
 async def test_a_start_that_is_never_called_is_said_and_leaves_nothing(gateway, monkeypatch):
     for _ in range(5):
         gateway.lifecycle.launches._line.enter("bob")
-    monkeypatch.setattr(
-        gateway.lifecycle.launches, "_settings", gateway.lifecycle._settings.__class__("", 0, frozenset(), 0.1, 384)
-    )
+    launches = gateway.lifecycle.launches
+    monkeypatch.setattr(launches, "_settings", replace(launches._settings, launch_timeout=0))
     with pytest.raises(PublicError) as error:
         await gateway.lifecycle.start(ALICE, KERNELSPEC, {})
     assert error.value.code == "kernel-start-timeout"

@@ -45,13 +45,16 @@ def test_the_newest_that_is_not_known(applications, known, expected):
         ({"apps": {"app": [ONE, TWO]}}, [ONE, TWO]),
         ({"apps": {"app": ONE}}, [ONE]),
         ({"apps": {"app": [ONE, None, "x"]}}, [ONE]),
-        ({}, []),
-        ([], []),
-        (None, []),
     ],
 )
 def test_every_form_of_a_list(answer, expected):
     assert applications_in(answer) == expected
+
+
+@pytest.mark.parametrize("answer", [{}, [], None, "x", {"apps": "x"}, {"apps": {"app": "x"}}, {"apps": 7}])
+def test_what_is_no_list_says_nothing_about_applications(answer):
+    with pytest.raises(UnreachableError):
+        applications_in(answer)
 
 
 class Node:

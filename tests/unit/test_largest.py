@@ -17,6 +17,10 @@ from .limits_support import NODE, NOTEBOOKS, SMALL, cluster, held, limits, some_
 GROUP = "group analytics"
 
 
+def queue(**changes):
+    return NOTEBOOKS.model_copy(update=changes)
+
+
 def bounds(largest):
     return [one.field or one.what for one in largest.bound_by]
 
@@ -55,6 +59,30 @@ def bounds(largest):
             "nodes",
         ),
         ({}, [], {}, "1 driver of 5.5 GB and 1 executor of 5.5 GB (12.0 GB in YARN)", "queue"),
+        # A queue that gives drivers a tenth, as YARN does where nobody has set it, and has some already.
+        (
+            {},
+            [],
+            {"queues": (queue(am_maximum_mb=2048, am_maximum_vcores=4, am_used_mb=512, applications_running=1),)},
+            "1 driver of 1.1 GB and 7 executors of 1.1 GB (12.0 GB in YARN)",
+            "queue",
+        ),
+        # The first application of a queue is let in, however large.
+        (
+            {"executors": 0},
+            [],
+            {"queues": (queue(am_maximum_mb=2048, am_maximum_vcores=4),)},
+            "1 driver of 5.5 GB without executors (6.0 GB in YARN)",
+            "executors",
+        ),
+        # A user gets the queue's own share, once (user-limit-factor 1), and holds some of it.
+        (
+            {},
+            [("a", 1024, 1)],
+            {"queues": (queue(user_maximum_mb=4096, user_maximum_vcores=8),)},
+            "1 driver of 2.6 GB without executors (3.0 GB in YARN)",
+            "user",
+        ),
         (
             {"memory_mb": 4096},
             [("a", 2048, 1)],
@@ -99,6 +127,20 @@ def test_the_largest_kernel_in_words(given_limits, has, changes, text, first_bou
         ),
         ({}, [], {"nodes": (NODE.model_copy(update={"memory_used_mb": 6144}),)}, "nodes", "what is larger waits"),
         ({}, [], {"nodes": ()}, "nodes", "The nodes have 0 MB free"),
+        (
+            {},
+            [],
+            {"queues": (queue(am_maximum_mb=1024, am_maximum_vcores=9, am_used_mb=512, applications_running=1),)},
+            "drivers",
+            "Queue notebooks has 512 MB and 9 vcores left for drivers; a larger one waits.",
+        ),
+        (
+            {},
+            [("a", 4096, 1)],
+            {"queues": (queue(user_maximum_mb=4096, user_maximum_vcores=8),)},
+            "user",
+            "Queue notebooks gives you 0 MB and 7 vcores more; what is larger waits.",
+        ),
     ],
 )
 def test_when_no_kernel_can_start_the_reason_is_told(given_limits, has, changes, bound, words):

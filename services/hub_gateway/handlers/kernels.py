@@ -109,7 +109,7 @@ class RestartHandler(GatewayHandler):
 
     async def post(self, owner: str, kernel_id: str) -> None:
         room = self.lifecycle.rooms.of(kernel_id, self.owner)
-        if room is not None and room.failure is not None:
+        if room is not None and await self.lifecycle.listing.failed(self.owner, kernel_id):
             self.write_json(await self.lifecycle.begin_anew(self.person, room))
         else:
             self.write_json(await self.lifecycle.restart(await self.lifecycle.owned(self.owner, kernel_id)))

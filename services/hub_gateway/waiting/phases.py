@@ -10,7 +10,7 @@ from prometheus_client import Histogram
 PHASES = ("requested", "submitted", "accepted", "driver", "connected", "spark_ready", "first_answer")
 SECONDS = Histogram(
     "hub_gateway_start_phase_seconds",
-    "Seconds from the request for a kernel until its start had come to this phase",
+    "Seconds from the request for a kernel until its start had come to this phase; the last one is a cell's end",
     ["phase"],
     buckets=(0.25, 0.5, 1, 1.5, 2, 3, 4, 5, 7.5, 10, 15, 20, 30, 60, 120, 300, 600, 1800, 3600),
 )
@@ -55,4 +55,4 @@ class Clock:
 
     @property
     def complete(self) -> bool:
-        return "spark_ready" in self._counted
+        return {"spark_ready", "first_answer"} <= self._counted

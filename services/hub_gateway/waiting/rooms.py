@@ -168,7 +168,7 @@ async def follow(room: Room, outcome: Callable[[], Awaitable[tuple[str, str]]]) 
             continue
         if found == "running":
             room.ready()
-        elif found == "ended" or (found != "starting" and reason):
+        elif found == "ended" or (found == "ending" and reason):
             why = f": {reason.removeprefix('start failed: ').rstrip('.')}." if reason else "."
             remedy = "Restart the kernel to begin anew."
             room.fail(PublicError("kernel-start-failed", f"The kernel's start was ended{why}", remedy=remedy))

@@ -19,11 +19,12 @@ INHERIT, VALUE, NO_LIMIT, KEEP = "inherit", "value", UNLIMITED, "keep"
 
 LABELS: dict[str, str] = {name: field.label for name, field in FIELDS.items()}
 
+#: Limits of what these pages can't do yet: nobody should set, or ask for, what has no effect.
+NOT_YET = ("kernel_definitions", "environments_disk_mb")
 GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("All kernels together", ("kernels", "memory_mb", "cores", "queues")),
     ("One kernel", ("driver_memory_mb", "driver_cores", "executors", "executor_memory_mb", "executor_cores")),
     ("Time", ("idle_timeout", "lifetime")),
-    ("Own kernels and environments", ("kernel_definitions", "environments_disk_mb")),
     ("Notebook server", ("server_memory_mb", "server_cores")),
 )
 

@@ -27,8 +27,6 @@ EXPLANATIONS: Mapping[str, str] = {
     "executor_cores": "for each executor",
     "idle_timeout": "without work, then a kernel is stopped",
     "lifetime": "then a kernel is stopped, busy or not",
-    "kernel_definitions": "of your own",
-    "environments_disk_mb": "for environments of your own",
     "server_memory_mb": "of the notebook server itself",
     "server_cores": "of the notebook server itself",
 }
