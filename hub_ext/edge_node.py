@@ -21,6 +21,8 @@ from pathlib import Path
 #: The same names as in jeg_plugin.node, which reads what is written here.
 DESCRIPTION, JAR, ARCHIVE = "node.json", "remote-kernels.jar", "spark.jsa"
 TRAINING_CLASS = "Training"
+#: Beside the sources: what drivers and executors load of Spark, Hadoop and Java beyond what training brings.
+CLASSES = "classes.txt"
 #: The first Java with all that the submitter uses.
 OLDEST_JAVA = 17
 COMPILE_SECONDS, TRAINING_SECONDS, CHECK_SECONDS = 180, 600, 60
@@ -185,6 +187,7 @@ def _make_archive(tools: Tools) -> str | None:
             "-cp",
             tools.class_path,
             TRAINING_CLASS,
+            tools.sources / CLASSES,
         ]
         done = _run(argv, TRAINING_SECONDS, folder)
     if done.returncode or not partial.exists():

@@ -1,3 +1,6 @@
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.List;
 import org.apache.spark.api.java.JavaSparkContext;
 import org.apache.spark.sql.SparkSession;
@@ -41,13 +44,16 @@ public final class Training {
 
     private Training() {}
 
-    public static void main(String[] args) {
+    public static void main(String[] args) throws IOException {
         for (String name : ENTRY_POINTS) {
             try {
                 Class.forName(name);
             } catch (ClassNotFoundException | LinkageError e) {
                 System.err.println("Not in this Spark: " + name);
             }
+        }
+        if (args.length > 0) {
+            load(Files.readAllLines(Path.of(args[0])));
         }
         SparkSession spark = SparkSession.builder().getOrCreate();
         spark.range(1000).count();
@@ -59,5 +65,19 @@ public final class Training {
                 .collect();
         spark.stop();
         System.out.println("Trained.");
+    }
+
+    /** Loads what a cluster's drivers and executors were seen to load, and what this program alone would not. */
+    private static void load(List<String> names) {
+        int loaded = 0;
+        for (String name : names) {
+            try {
+                Class.forName(name, false, Training.class.getClassLoader());
+                loaded++;
+            } catch (ClassNotFoundException | LinkageError e) {
+                // of another Spark
+            }
+        }
+        System.out.println(loaded + " of " + names.size() + " classes of the list.");
     }
 }
