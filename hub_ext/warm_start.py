@@ -28,7 +28,11 @@ async def announce(gateway: str, token: str, timeout: float = 10.0) -> None:
         request_timeout=timeout,
         follow_redirects=False,
     )
+    # A client of its own: the Hub's other calls do not wait behind a gateway that hangs.
+    client = AsyncHTTPClient(force_instance=True)
     try:
-        await AsyncHTTPClient().fetch(request)
+        await client.fetch(request)
     except (OSError, HTTPClientError) as error:
         log.info("The gateway was not told that a notebook server starts: %s", error)
+    finally:
+        client.close()

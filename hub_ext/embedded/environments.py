@@ -147,7 +147,7 @@ def prepared_node_step(layout: Layout) -> Step:
         expected_mb=155,
         made_from=(
             text_of(layout.root / "locks" / f"{SPARK.lock}.txt"),
-            *map(text_of, [program, *sorted(sources.iterdir())]),
+            *map(text_of, [program, *sorted(sources.glob("*"))]),
             output_of(java_program(), "-version"),
             str(layout.root),
         ),

@@ -149,6 +149,30 @@ class Admission:
         found = await self._database.write(work, lock=f"user:{ask.owner}")
         return Kernel(**found) if found is not None else None
 
+    async def refusal_beside_warm(
+        self, ask: Ask, starter: Starter, cluster: ClusterState | None = None
+    ) -> tuple[bool, PublicError | None]:
+        """Look at a refused start once more, as if kernels that were started in advance and that nobody uses were gone.
+
+        Returns
+        -------
+        bool
+            Whether there are any.
+        PublicError or None
+            The refusal that stays; None when there would be a place.
+        """
+        waiting = select(Kernel.id).where(
+            Kernel.owner == ask.owner, Kernel.warm_until.is_not(None), Kernel.state != ENDED
+        )
+
+        def work(connection: Connection) -> tuple[bool, PublicError | None]:
+            limits = self._store.resolved_by(connection, ask.owner, starter.groups)
+            unused = set(connection.scalars(waiting).all())
+            held = [one for one in held_by(connection, ask.owner) if one.kernel_id not in unused]
+            return bool(unused), limit_refusal(ask, limits, held, cluster)
+
+        return await self._database.write(work)
+
     async def confirm(self, kernel_id: str) -> bool:
         """Record that a start or restart is done; False when the row was released meanwhile and the kernel must go."""
         return await self._write(

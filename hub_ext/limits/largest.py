@@ -12,7 +12,7 @@ from ..sizes import Footprint, KernelSize, Rules, exact_mb, footprint, human_mb,
 from .ask import Held, used_by
 from .refusals import PARTS, amount, in_use
 from .resolve import ResolvedLimit, number
-from .room import NO_BOUND, Free, Room, against, left_in, places, room_of, without_driver
+from .room import NO_BOUND, Free, Room, against, left_in, places, room_of, share_of, without_driver
 from .words import source_words
 
 #: Spark does not start with less heap, neither as a driver nor as an executor.
@@ -87,7 +87,7 @@ def largest_kernel(
         Where; by default the queue that has most left of those that the owner may use.
     """
     rules = rules or cluster.rules()
-    chosen = cluster.queue(queue) if queue else _roomiest(limits, cluster)
+    chosen = cluster.queue(queue) if queue else _roomiest(limits, held, cluster, rules)
     room = room_of(limits, held, cluster, chosen)
     words = _Words(limits, held, cluster, chosen, room)
     blocked = words.blocked() or words.of(against(KernelSize(LEAST_HEAP_MB), room, rules))
@@ -110,14 +110,27 @@ def largest_kernel(
     )
 
 
-def _roomiest(limits: Mapping[str, ResolvedLimit], cluster: ClusterState) -> Queue | None:
+def _roomiest(
+    limits: Mapping[str, ResolvedLimit], held: Sequence[Held], cluster: ClusterState, rules: Rules
+) -> Queue | None:
     allowed = limits["queues"].value if "queues" in limits else None
     queues = cluster.queues
     if isinstance(allowed, tuple):
         named = [cluster.queue(name) for name in allowed]
         queues = tuple(one for one in named if one is not None)
     open_ones = [one for one in queues if one.state in ("", "RUNNING")]
-    return max(open_ones, key=lambda one: (left_in(cluster, one), one.path), default=None)
+    used, least = used_by(held), footprint(KernelSize(LEAST_HEAP_MB), rules)
+
+    def room(queue: Queue) -> tuple[bool, int, int, str]:
+        share = share_of(cluster, queue, used.memory_mb, used.cores)
+        left_mb, left_vcores = left_in(cluster, queue)
+        most_mb, most_vcores = min(left_mb, share.user_mb), min(left_vcores, share.user_vcores)
+        takes_one = min(most_mb, share.am_mb) >= least.memory_mb
+        if cluster.resource_calculator == "dominant":
+            takes_one = takes_one and min(most_vcores, share.am_vcores) >= least.vcores
+        return takes_one, most_mb, most_vcores, queue.path
+
+    return max(open_ones, key=room, default=None)
 
 
 def _driver(room: Room, rules: Rules) -> KernelSize:

@@ -50,6 +50,7 @@ def room_of(
     used = used_by(held)
     container_mb, container_cores = largest_container(cluster, queue)
     queue_mb, queue_vcores = left_in(cluster, queue)
+    share = share_of(cluster, queue, used.memory_mb, used.cores)
     counted = cluster.resource_calculator == "dominant"
     nodes = working_nodes(cluster)
     free = [(one.memory_total_mb - one.memory_used_mb, one.vcores_total - one.vcores_used) for one in nodes]
@@ -71,13 +72,10 @@ def room_of(
         container_cores=min(container_cores or NO_BOUND, most_vcores),
         queue_mb=queue_mb,
         queue_vcores=queue_vcores if counted else NO_BOUND,
-        am_mb=_left(queue.am_maximum_mb, queue.am_used_mb) if queue and _bounds_drivers(queue) else NO_BOUND,
-        am_vcores=_left(queue.am_maximum_vcores, queue.am_used_vcores)
-        if queue and counted and _bounds_drivers(queue)
-        else NO_BOUND,
-        # Which of their kernels are in this queue is not told; all of them are taken to be.
-        user_mb=_left(queue.user_maximum_mb, used.memory_mb) if queue else NO_BOUND,
-        user_vcores=_left(queue.user_maximum_vcores, used.cores) if queue and counted else NO_BOUND,
+        am_mb=share.am_mb,
+        am_vcores=share.am_vcores,
+        user_mb=share.user_mb,
+        user_vcores=share.user_vcores,
         nodes=tuple((memory, vcores if counted else NO_BOUND) for memory, vcores in sorted(free, reverse=True)),
     )
 
@@ -89,13 +87,40 @@ def left_in(cluster: ClusterState, queue: Queue | None) -> tuple[int, int]:
     return max(0, most_mb - used_mb), max(0, most_vcores - used_vcores)
 
 
+@dataclass(frozen=True)
+class Share:
+    """What a queue still gives to drivers, and to one user; `NO_BOUND` where there is none. Memory is MiB."""
+
+    am_mb: int = NO_BOUND
+    am_vcores: int = NO_BOUND
+    user_mb: int = NO_BOUND
+    user_vcores: int = NO_BOUND
+
+
+def share_of(cluster: ClusterState, queue: Queue | None, used_mb: int, used_vcores: int) -> Share:
+    """Work out what is left of a queue's shares for somebody who holds so much.
+
+    Which of their kernels are in this queue is not told; all of them are taken to be.
+    """
+    if queue is None:
+        return Share()
+    counted = cluster.resource_calculator == "dominant"
+    drivers = _bounds_drivers(queue)
+    return Share(
+        am_mb=_left(queue.am_maximum_mb, queue.am_used_mb) if drivers else NO_BOUND,
+        am_vcores=_left(queue.am_maximum_vcores, queue.am_used_vcores) if drivers and counted else NO_BOUND,
+        user_mb=_left(queue.user_maximum_mb, used_mb),
+        user_vcores=_left(queue.user_maximum_vcores, used_vcores) if counted else NO_BOUND,
+    )
+
+
 def _left(most: int | None, used: int) -> int:
     return NO_BOUND if most is None else max(0, most - used)
 
 
 def _bounds_drivers(queue: Queue) -> bool:
     """Say whether the share of drivers counts: the first application of a queue is always let in."""
-    return bool(queue.applications_running or queue.am_used_mb)
+    return bool(queue.applications_running and queue.am_used_mb)
 
 
 def against(size: KernelSize, room: Room, rules: Rules) -> list[str]:

@@ -129,7 +129,9 @@ class Admitting:
         try:
             return await self._admission.reserve(ask, starter, cluster)
         except PublicError as refusal:
-            if refusal.code not in NO_PLACE or starter.warm_until or not await self.warm.gave_way(ask.owner):
+            if refusal.code not in NO_PLACE or starter.warm_until is not None:
+                raise
+            if not await self.warm.gave_way(ask, starter, cluster):
                 raise
         return await self._admission.reserve(ask, starter, cluster)
 

@@ -42,7 +42,7 @@ SHORTEST_LAUNCH = 30
 LONGEST_SUBMISSION = 30.0
 #: Seconds after which Enterprise Gateway is asked what a start took that was not known when it was answered, and how
 #: often: Spark may take its time, and a first cell is run by somebody.
-COUNTED_AFTER, COUNTED_AT_MOST = 30.0, 40
+COUNTED_AFTER, COUNTED_AT_MOST = 30.0, 10
 #: Seconds for the handshake by which what clients have left behind is delivered.
 DELIVERY_SECONDS = 90.0
 GATEWAY_STOPS = "start failed: its gateway is being stopped"
@@ -154,7 +154,8 @@ class Launches:
         log.info("Kernel connected: kernel=%s user=%s", kernel.id, kernel.owner)
         room.ready()
         room.clock.count(model)
-        self._later.begin(self._count_later(kernel.id, room))
+        if kernel.warm_until is None:  # until somebody uses such a one, its times are nobody's
+            self._later.begin(self._count_later(kernel.id, room))
         self.deliver_left(room)
         return model
 

@@ -124,6 +124,7 @@ class Lifecycle:
             if error.code != "no-such-kernel":
                 await self.admitting.warm.put_back(kernel)
                 raise
+            self.rooms.forget(kernel.id)
             await self.stop(kernel, "started in advance, and had ended before it was used")
             return None
         self._notes.started(person.name)
@@ -174,7 +175,7 @@ class Lifecycle:
             ``no-such-kernel``
         """
         room = self.rooms.of(kernel_id, owner)
-        if room is not None and room.failure is not None and await self._begun_anew(kernel_id):
+        if room is not None and room.failure is not None and await self._begun_anew(room):
             self.rooms.remove(room)
             room = None
         if room is not None:
@@ -183,10 +184,19 @@ class Lifecycle:
         # It may have come meanwhile; another gateway may be starting it.
         return self.rooms.of(kernel_id, owner) or (self._followed(kernel) if kernel.state == STARTING else None)
 
-    async def _begun_anew(self, kernel_id: str) -> bool:
+    async def failed_room(self, owner: str, kernel_id: str) -> Room | None:
+        """Return the room of a start that has failed, and that nobody has begun anew; None for any other."""
+        room = self.rooms.of(kernel_id, owner)
+        if room is None or room.failure is None or await self._begun_anew(room):
+            return None
+        return room
+
+    async def _begun_anew(self, room: Room) -> bool:
         """Say whether a start that has failed here was begun anew through another gateway."""
-        kernel = await self._registry.get(kernel_id)
-        return kernel is not None and kernel.state != ENDING
+        kernel = await self._registry.get(room.kernel.id)
+        # This gateway may have begun it anew meanwhile, or be about to: then the room is the same.
+        here = room.failure is None or room.beginning_anew.locked()
+        return not here and kernel is not None and kernel.state != ENDING
 
     def _followed(self, kernel: Kernel) -> Room:
         """Open a room here for a start that another gateway has begun."""

@@ -1,18 +1,18 @@
 """Kernels that are started before anybody asks for them, as the database has them. Every method is one transaction."""
 
 from collections.abc import Callable
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, and_, or_, select, update
 
 from hub_ext.clock import utc_now
 from hub_ext.database import Database, Kernel, WarmStart
-from hub_ext.limits.admission import ENDED, RUNNING, USABLE, usable
+from hub_ext.limits.admission import ENDED, ENDING, RUNNING, USABLE, usable
 
 #: Another gateway's clock may be behind by so much: what waits to be used there is not ended here.
 CLOCKS_DIFFER = timedelta(seconds=10)
-#: Over by every clock.
-LONG_AGO = datetime(1970, 1, 1, tzinfo=timezone.utc)
+#: Over by every clock. Who lets a kernel go ends it, and has a minute for that.
+LET_GO, MINUTE = timedelta(days=1), timedelta(minutes=1)
 #: How the reasons begin of kernels that have ended before they ran.
 NEVER_RAN = ("start failed", "interrupted while it was starting", "its start was broken off")
 
@@ -84,13 +84,21 @@ class WarmRows:
         async with self._database.transaction(lock=f"user:{owner}") as session:
             found = list((await session.scalars(query)).all())
             for kernel in found:
-                kernel.warm_until = LONG_AGO
+                kernel.warm_until = self._now() - LET_GO
         return found
+
+    async def ending(self, owner: str) -> set[str]:
+        """Return the ids of those kernels that somebody is ending just now."""
+        query = select(Kernel.id).where(Kernel.owner == owner, Kernel.warm_until.is_not(None), Kernel.state == ENDING)
+        async with self._database.reading() as session:
+            return set((await session.scalars(query)).all())
 
     async def unused(self) -> list[Kernel]:
         """Return the kernels that have waited for long enough."""
-        before = self._now() - CLOCKS_DIFFER
-        query = select(Kernel).where(Kernel.warm_until <= before, Kernel.state.in_(USABLE))
+        now = self._now()
+        over = and_(Kernel.warm_until <= now - CLOCKS_DIFFER, Kernel.warm_until > now - LET_GO)
+        left = Kernel.warm_until <= now - LET_GO - MINUTE
+        query = select(Kernel).where(or_(over, left), Kernel.state.in_(USABLE))
         async with self._database.reading() as session:
             return list((await session.scalars(query)).all())
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import requests
+from urllib3.exceptions import HTTPError
 
 from .metrics import RESOURCE_MANAGER_FAILURES, RESOURCE_MANAGER_SECONDS
 
@@ -229,17 +230,21 @@ def _content(response: requests.Response) -> bytes:
         It is too large or takes too long.
     """
     content, until = bytearray(), time.monotonic() + LONGEST_ANSWER
-    for piece in response.iter_content(PIECE):
-        content += piece
-        if len(content) > MAXIMUM_ANSWER or time.monotonic() > until:
-            raise requests.exceptions.ContentDecodingError("too large or too slow")
+    try:
+        # What is there by now: waiting for a whole piece could last for ever, a byte at a time.
+        while piece := response.raw.read1(PIECE, decode_content=True):
+            content += piece
+            if len(content) > MAXIMUM_ANSWER or time.monotonic() > until:
+                raise requests.exceptions.ContentDecodingError("too large or too slow")
+    except HTTPError as error:
+        raise requests.exceptions.ConnectionError(type(error).__name__) from error
     return bytes(content)
 
 
 def _json(content: bytes) -> dict[str, Any] | None:
     try:
         answer = json.loads(content)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return answer if isinstance(answer, dict) else None
 

@@ -1,5 +1,6 @@
 """The edge service as a process in front of a ResourceManager that answers nonsense, slowly, without end, or not."""
 
+import contextlib
 import json
 import os
 import subprocess
@@ -14,6 +15,7 @@ import psutil
 import pytest
 import requests
 
+from jeg_plugin import resource_manager
 from jeg_plugin.resource_manager import ResourceManager, UnreachableError
 from tests.conftest import free_port
 from tests.support import wait_for
@@ -95,6 +97,18 @@ class Handler(BaseHTTPRequestHandler):
         for _ in range(200):
             self.wfile.write(b"[" * 65536)
         self.close_connection = True
+
+    def answer_drip(self, status, body):
+        self.send_response(200)
+        self.end_headers()
+        with contextlib.suppress(OSError):
+            for _ in range(100):
+                self.wfile.write(b"[")
+                time.sleep(0.05)
+        self.close_connection = True
+
+    def answer_deep(self, status, body):
+        self.send(200, b"[" * 100_000)
 
     def log_message(self, *_):
         pass
@@ -189,9 +203,10 @@ def test_old_numbers_stay_marked_as_old_with_a_sentence_until_the_manager_is_wel
     assert psutil.Process(edge.process.pid).memory_info().rss - memory < 16 * MAXIMUM_BYTES
 
 
-@pytest.mark.parametrize("mode", ["page", "shapes", "half", "error", "noise", "endless"])
-def test_enterprise_gateway_takes_no_such_answer_for_the_end_of_a_kernel(manager, mode):
+@pytest.mark.parametrize("mode", ["page", "shapes", "half", "error", "noise", "endless", "drip", "deep"])
+def test_enterprise_gateway_takes_no_such_answer_for_the_end_of_a_kernel(manager, mode, monkeypatch):
     """What it asks with, in this process: None for an application would mean that its kernel has died."""
+    monkeypatch.setattr(resource_manager, "LONGEST_ANSWER", 0.5)
     asks = ResourceManager([manager.url], "alice", "service")
     manager.mode = mode
     try:

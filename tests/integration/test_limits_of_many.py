@@ -11,6 +11,9 @@ from tests.unit.test_limits_api import api, database, store
 __all__ = ["api", "database", "store"]  # fixtures
 
 
+pytestmark = pytest.mark.alone
+
+
 @pytest.fixture(autouse=True)
 def _nothing_of_other_tests():
     """Keep what thousands of tests have left in this process out of its garbage collection, which stops everything."""

@@ -31,16 +31,18 @@ def bob(platform):
     kernel.wait_idle()
     kernel.delete()
     assert setting(platform, person)["on"] is False, "off by default"
-    assert setting(platform, person, on=True) == {
-        "policy": "chosen",
-        "on": True,
-        "kernelspec": "python_yarn",
-        "seconds": 600.0,
-    }
-    yield person
-    setting(platform, person, on=False)
-    end_kernels(person)
-    person.stop_server()
+    try:
+        assert setting(platform, person, on=True) == {
+            "policy": "chosen",
+            "on": True,
+            "kernelspec": "python_yarn",
+            "seconds": 600.0,
+        }
+        yield person
+    finally:
+        setting(platform, person, on=False)
+        end_kernels(person)
+        person.stop_server()
 
 
 def started_in_advance(platform, person):
@@ -54,6 +56,7 @@ def started_in_advance(platform, person):
     return url, find()
 
 
+@pytest.mark.alone
 def test_the_first_notebook_finds_its_kernel_running(platform, bob):
     url, row = started_in_advance(platform, bob)
     assert (row["kernelspec"], row["server"], row["warm_until"] is not None) == ("python_yarn", "", True)

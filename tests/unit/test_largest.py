@@ -160,6 +160,10 @@ def test_the_queue_with_most_left_is_taken():
     busy = NOTEBOOKS.model_copy(update={"memory_used_mb": 11264})
     assert largest_kernel({}, [], cluster(queues=(busy, SMALL))).queue == "root.science.small"
     assert largest_kernel({}, [], cluster(queues=(busy, SMALL)), queue="notebooks").queue == "root.notebooks"
+    # Nor one that has most left, but nothing for another driver, or for this user.
+    for nothing in ({"am_maximum_mb": 512, "am_used_mb": 512, "applications_running": 1}, {"user_maximum_mb": 0}):
+        closed = NOTEBOOKS.model_copy(update={"am_maximum_vcores": 9, "user_maximum_vcores": 9, **nothing})
+        assert largest_kernel({}, [], cluster(queues=(closed, SMALL))).queue == "root.science.small"
     stopped = NOTEBOOKS.model_copy(update={"state": "STOPPED"})
     assert largest_kernel({}, [], cluster(queues=(stopped, SMALL))).queue == "root.science.small"
 

@@ -108,8 +108,8 @@ class RestartHandler(GatewayHandler):
     """``POST …/api/kernels/ID/restart``; of a kernel that could not start this begins the start anew."""
 
     async def post(self, owner: str, kernel_id: str) -> None:
-        room = self.lifecycle.rooms.of(kernel_id, self.owner)
-        if room is not None and await self.lifecycle.listing.failed(self.owner, kernel_id):
+        room = await self.lifecycle.failed_room(self.owner, kernel_id)
+        if room is not None:
             self.write_json(await self.lifecycle.begin_anew(self.person, room))
         else:
             self.write_json(await self.lifecycle.restart(await self.lifecycle.owned(self.owner, kernel_id)))

@@ -46,6 +46,8 @@ class KernelUse(Answer):
     cores: int
     queue: str
     started_at: datetime
+    #: Started in advance, and not used yet: it gives way to what its owner starts.
+    gives_way: bool = False
 
 
 class UserRow(Answer):

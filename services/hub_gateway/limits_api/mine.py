@@ -64,6 +64,6 @@ class Mine:
             cluster = await self._cluster()
         except PublicError as error:
             return None, error.message
-        held = [Held(one.id, one.kernelspec, one.memory_mb, one.cores) for one in kernels]
+        held = [Held(one.id, one.kernelspec, one.memory_mb, one.cores) for one in kernels if not one.gives_way]
         found = largest_kernel(limits, held, cluster, cluster.rules(*self._overhead))
         return Largest.model_validate(found.as_json()), ""

@@ -112,4 +112,5 @@ def kernel_use(kernel: Kernel, display_names: Mapping[str, str]) -> KernelUse:
         cores=kernel.cores,
         queue=kernel.queue,
         started_at=kernel.started_at,
+        gives_way=kernel.warm_until is not None,
     )
