@@ -14,6 +14,7 @@ from hub_ext.limits.admission import Admission, Starter
 from hub_ext.limits.ask import Ask
 from hub_ext.limits.store import LimitStore
 from hub_ext.sizes import KernelSize, footprint
+from hub_ext.web.memory import settle
 
 from .timing import Times, merged
 from .world import CLUSTER, GROUPS, USERS, group, user
@@ -30,6 +31,7 @@ FOOTPRINT = footprint(SIZE, CLUSTER.rules())
 
 async def measure(url: str, at_a_time: int, rate: int, seed: int) -> Times:
     """Decide about starts of different users for a while: `at_a_time`, or `rate` new ones each second."""
+    settle()
     database = Database(url)
     admission = Admission(database, LimitStore(database))
     chance = random.Random(seed)  # noqa: S311  (the same users every time)

@@ -18,6 +18,7 @@ from ..logs import set_up
 from ..secrets import read_secret
 from .handlers import NotFoundHandler, log_request
 from .health import Check, Health, HealthHandler, LivenessHandler
+from .memory import settle
 from .metrics import METRICS_TOKEN, SERVICE, MetricsHandler, Readers, observe, watch_loop
 
 
@@ -169,6 +170,7 @@ class Service(Application):
             raise SystemExit(
                 f"{type(self).__name__} can't listen on {self.ip}:{self.port}: {error.strerror}."
             ) from error
+        settle()
         self.log.info("%s listens on http://%s:%s%s", type(self).__name__, self.ip, self.port, self.prefix)
         await stop.wait()
         self._server.stop()
