@@ -10,6 +10,7 @@ import requests
 
 from hub_ext.database import Database
 from hub_ext.limits.store import LimitStore
+from hub_ext.web.memory import settle
 from tests.limits_api_server import Server
 
 from .timing import Times
@@ -78,6 +79,7 @@ async def _serve(url: str) -> None:
     database = Database(url)
     server = Server(database, LimitStore(database))
     server.cluster = CLUSTER
+    settle()
     print(server.base, flush=True)
     await asyncio.Event().wait()
 
