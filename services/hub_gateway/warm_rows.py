@@ -76,7 +76,8 @@ class WarmRows:
     async def put_back(self, kernel_id: str, until: datetime) -> None:
         """Let a kernel wait again whose taker could not be told of it."""
         again = update(Kernel).where(Kernel.id == kernel_id, Kernel.state.in_(USABLE)).values(warm_until=until)
-        await self._database.write(lambda connection: connection.execute(again) and None)
+        async with self._database.transaction() as session:
+            await session.execute(again)
 
     async def let_go(self, owner: str) -> list[Kernel]:
         """Have the waiting kernels of somebody wait no longer; return those that nobody else takes from now on."""
