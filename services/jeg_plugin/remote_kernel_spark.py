@@ -92,7 +92,7 @@ class Spark:
 
             warnings.filterwarnings("ignore", NEEDLESS, RuntimeWarning)
             SparkContext._ensure_initialized()
-            SparkContext._gateway._gateway_client.deque = ThreadConnections()
+            keep_connections_apart(SparkContext._gateway._gateway_client)
             for name in self._without:
                 # A site's default for all applications, which was not counted for this one.
                 SparkContext._jvm.java.lang.System.clearProperty(name)
@@ -124,12 +124,26 @@ class Spark:
         return self.wait().sql(*args, **kwargs)
 
 
-class ThreadConnections(threading.local):
-    """py4j's store of connections to the JVM, so that each thread sees its own.
+def keep_connections_apart(client: Any) -> None:
+    """Have an interrupted call to the JVM close its own connection and no other.
 
-    When a call is interrupted, py4j closes every stored connection whose far end is the JVM, which all are: also
-    those in use by other threads, such as the one that cancels the jobs just then.
+    py4j looks for the connection to close by either end's port, and one end of all of them is the JVM's. So it closes
+    those of other threads too, such as the one that cancels the jobs just then. The JVM is asked to do the same and
+    gets to it when the call is over: then it also closes the connection that was made next, whose call is made again.
+
+    Parameters
+    ----------
+    client : py4j.clientserver.JavaClient
     """
+    from py4j.clientserver import ClientServerConnection
+
+    client.deque = ThreadConnections()
+    # The JVM notices that this end is closed.
+    ClientServerConnection.shutdown_socket = lambda connection, *ports: connection.close()
+
+
+class ThreadConnections(threading.local):
+    """py4j's store of connections to the JVM, so that each thread sees its own."""
 
     def __init__(self) -> None:
         self._connections: deque[Any] = deque()

@@ -153,6 +153,16 @@ def test_interrupt_of_a_spark_job(spark):
     assert spark.run("len(sc.statusTracker().getActiveJobsIds())") == "0"
 
 
+def test_an_interrupted_call_to_the_jvm_leaves_the_next_one_alone(spark):
+    spark.run("def slow(x):\n import time\n time.sleep(6)\n return x")
+    jobs = "len(sc.statusTracker().getJobIdsForGroup())"
+    before = int(spark.run(jobs))
+    interrupted(spark, "sc._jvm.java.lang.Thread.sleep(3_000)", 0.5)
+    # The JVM ends the first call during this one. A call whose connection is closed is made again.
+    assert spark.run("sc.parallelize([1], 1).map(slow).collect()", 60) == "[1]"
+    assert int(spark.run(jobs)) == before + 1
+
+
 def request_port(kernel):
     """Find the port for the gateway's requests: the one of the six that begins no ZeroMQ greeting."""
     pid, node = kernel.run("import os; print(os.getpid(), os.environ['NM_HOST'])").split()
