@@ -4,7 +4,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from .writer import BEGIN
 
@@ -25,17 +27,20 @@ def async_engine(url: str, *, busy_timeout: float = BUSY_TIMEOUT, command_timeou
     limits: dict[str, Any] = {}
     if parsed.get_driver_name() == "asyncpg":
         limits = {"timeout": CONNECT_TIMEOUT, "command_timeout": command_timeout}
-    return create_async_engine(
+    engine = create_async_engine(
         parsed,
         # Whatever the server's default is: in a stricter level the statement that waits for a lock would also fix what
         # is read after it, which would then be older than the lock.
         isolation_level="READ COMMITTED",
-        pool_pre_ping=True,
+        pool_pre_ping=not limits,
         pool_size=10,
         max_overflow=20,
         pool_timeout=BUSY_TIMEOUT,
         connect_args=limits,
     )
+    if limits:
+        event.listen(engine.sync_engine, "checkout", _refuse_closed)
+    return engine
 
 
 def blocking_engine(url: str) -> Engine:
@@ -43,6 +48,12 @@ def blocking_engine(url: str) -> Engine:
     engine = create_engine(make_url(url).set(drivername="sqlite"))
     _listen(engine, busy_timeout=0)
     return engine
+
+
+def _refuse_closed(_: Any, record: ConnectionPoolEntry, __: Any) -> None:
+    """Have the pool open another connection for one that the server has ended, without asking it each time."""
+    if record.driver_connection is None or record.driver_connection.is_closed():
+        raise DisconnectionError
 
 
 def _listen(engine: Engine, busy_timeout: float) -> None:

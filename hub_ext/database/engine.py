@@ -6,17 +6,17 @@ import logging
 import random
 import threading
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Executable, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, async_sessionmaker
 
@@ -54,6 +54,8 @@ class Database:
         self._writers = async_engine(url, busy_timeout=0) if self._sqlite else self._engine
         self._writing = async_sessionmaker(self._writers, expire_on_commit=False)
         self._writer = Writer(blocking_engine(url)) if self._sqlite else None
+        #: PostgreSQL makes a transaction of each statement by itself: one way there and back instead of three.
+        self._single = self._engine.execution_options(isolation_level="AUTOCOMMIT")
 
     @asynccontextmanager
     async def transaction(self, *, lock: str = "") -> AsyncIterator[AsyncSession]:
@@ -100,6 +102,22 @@ class Database:
             deadline = time.monotonic() + BUSY_TIMEOUT
             async with self._in_turn():
                 return await self._writer.run(work, deadline)
+        except (SQLAlchemyError, OSError, TimeoutError, asyncio.TimeoutError) as error:
+            raise unreachable(error) from error
+
+    async def change(self, statement: Executable, values: Mapping[str, Any]) -> int:
+        """Run one statement that is a transaction of its own, and return how many rows it changed.
+
+        Raises
+        ------
+        PublicError
+            ``database-unreachable``. Nothing was written.
+        """
+        if self._writer is not None:
+            return await self.write(lambda connection: connection.execute(statement, values).rowcount)
+        try:
+            async with self._single.connect() as connection:
+                return (await connection.execute(statement, values)).rowcount
         except (SQLAlchemyError, OSError, TimeoutError, asyncio.TimeoutError) as error:
             raise unreachable(error) from error
 

@@ -13,28 +13,33 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Case, ColumnElement, Connection, Update, bindparam, case, or_, select, update
+from sqlalchemy import Connection, Executable, case, or_, select, update
 
 from ..clock import utc_now
 from ..cluster import ClusterState
 from ..database import Database, Kernel
 from ..errors import PublicError
-from .decide import Ask, Held, limit_refusal
-from .rows import Reader
-from .store import LimitStore
-
-STARTING, RUNNING, RESTARTING, ENDING, ENDED = "starting", "running", "restarting", "ending", "ended"
-#: States in which somebody works on a kernel as long as their lease lasts.
-AT_WORK = (STARTING, RESTARTING, ENDING)
-ALIVE = (*AT_WORK, RUNNING)
-#: States in which a kernel that was started in advance can be used.
-USABLE = (STARTING, RUNNING)
-MAXIMUM_REASON = 500
-# Made once: making a statement takes longer than running it; so does going through the ORM.
-_ADD = Kernel.__table__.insert()  # type: ignore[attr-defined]  # a table, which FromClause does not promise
-_HELD = select(Kernel.id, Kernel.kernelspec, Kernel.memory_mb, Kernel.cores).where(
-    Kernel.owner == bindparam("of_owner"), Kernel.state != ENDED
+from .decide import Ask, limit_refusal
+from .kernels import (
+    ADD,
+    ALIVE,
+    AT_WORK,
+    CONFIRM,
+    END,
+    ENDED,
+    ENDING,
+    RELEASE,
+    RELEASE_ABANDONED,
+    RESTART,
+    RESTARTING,
+    RUNNING,
+    STARTING,
+    TAKE_OVER,
+    held_by,
+    shortened,
+    usable,
 )
+from .store import LimitStore
 
 
 @dataclass(frozen=True)
@@ -109,7 +114,7 @@ class Admission:
                 "stop_reason": "",
                 "warm_until": starter.warm_until,
             }
-            connection.execute(_ADD, row)
+            connection.execute(ADD, row)
             return row
 
         return Kernel(**await self._database.write(work, lock=f"user:{ask.owner}"))
@@ -175,19 +180,11 @@ class Admission:
 
     async def confirm(self, kernel_id: str) -> bool:
         """Record that a start or restart is done; False when the row was released meanwhile and the kernel must go."""
-        return await self._write(
-            update(Kernel)
-            .where(Kernel.id == kernel_id, Kernel.state.in_((STARTING, RESTARTING, RUNNING)))
-            .values(state=RUNNING, leased_until=None)
-        )
+        return await self._change(CONFIRM, kernel_id, (STARTING, RESTARTING, RUNNING))
 
     async def restarting(self, kernel_id: str) -> bool:
         """Lease a running kernel for its restart; it keeps what it holds. False when it does not run."""
-        return await self._write(
-            update(Kernel)
-            .where(Kernel.id == kernel_id, Kernel.state == RUNNING)
-            .values(state=RESTARTING, leased_until=self._now() + self._lease)
-        )
+        return await self._change(RESTART, kernel_id, (RUNNING,), lease=self._now() + self._lease)
 
     async def ending(self, kernel_id: str, reason: str, states: Collection[str] = AT_WORK) -> bool:
         """Mark a kernel as one that is to end; it counts until it is released, and is not confirmed any more.
@@ -197,26 +194,21 @@ class Admission:
         bool
             False when it is in none of these states: nobody works on it.
         """
-        return await self._write(
-            update(Kernel)
-            .where(Kernel.id == kernel_id, Kernel.state.in_(states))
-            .values(state=ENDING, end_reason=_first_reason(reason))
-        )
+        return await self._change(END, kernel_id, states, reason=shortened(reason))
 
     async def release(self, kernel_id: str, reason: str, states: Collection[str] = ALIVE) -> bool:
         """Give a place back; False when it is in none of these states. The first reason stays."""
-        return await self._write(_released(reason, self._now()).where(Kernel.id == kernel_id, Kernel.state.in_(states)))
+        return await self._change(RELEASE, kernel_id, states, reason=shortened(reason), now=self._now())
 
     async def release_abandoned(self, kernel_id: str, reason: str, lease: datetime | None) -> bool:
         """Give back the place of a kernel that nobody works on; False when its lease is not the one that was seen."""
-        return await self._write(_of_lease(_released(reason, self._now()), kernel_id, lease))
+        values = {"reason": shortened(reason), "now": self._now(), "seen_lease": lease}
+        return await self._change(RELEASE_ABANDONED, kernel_id, AT_WORK, **values)
 
     async def take_over(self, kernel_id: str, reason: str, lease: datetime | None) -> bool:
         """Lease a kernel that nobody works on, to end it; False when its lease is not the one that was seen."""
-        taken = update(Kernel).values(
-            state=ENDING, end_reason=_first_reason(reason), leased_until=self._now() + self._lease
-        )
-        return await self._write(_of_lease(taken, kernel_id, lease))
+        values = {"reason": shortened(reason), "lease": self._now() + self._lease, "seen_lease": lease}
+        return await self._change(TAKE_OVER, kernel_id, AT_WORK, **values)
 
     async def renew(self, kernel_ids: Collection[str]) -> frozenset[str]:
         """Go on holding the leases of the kernels that this gateway works on; return those that are to end."""
@@ -232,7 +224,7 @@ class Admission:
 
     async def grow(self, kernel_id: str, memory_mb: int, cores: int) -> bool:
         """Count what a running kernel holds, which is more than was counted before, whatever the limits are."""
-        return await self._write(
+        grown = (
             update(Kernel)
             .where(Kernel.id == kernel_id, Kernel.state == RUNNING)
             .where(or_(Kernel.memory_mb < memory_mb, Kernel.cores < cores))
@@ -241,6 +233,7 @@ class Admission:
                 cores=case((Kernel.cores < cores, cores), else_=Kernel.cores),
             )
         )
+        return bool(await self._database.change(grown, {}))
 
     async def adopt(self, kernel: Kernel) -> bool:
         """Take over a kernel that nobody reserved; False when somebody else did so first."""
@@ -250,37 +243,10 @@ class Admission:
             session.add(kernel)
         return True
 
-    async def _write(self, statement: Update) -> bool:
-        return await self._database.write(lambda connection: bool(connection.execute(statement).rowcount))
+    async def _change(self, statement: Executable, kernel_id: str, states: Collection[str], **values: Any) -> bool:
+        found = {"kernel_id": kernel_id, "states": list(states), **values}
+        return bool(await self._database.change(statement, found))
 
 
 def _not_needed() -> PublicError:
     return PublicError("warm-start-not-offered", "No kernel starts in advance beside one that is there.")
-
-
-def _first_reason(reason: str) -> Case[str]:
-    """Keep the reason of a kernel that is ending already."""
-    return case((Kernel.state == ENDING, Kernel.end_reason), else_=reason[:MAXIMUM_REASON])
-
-
-def _released(reason: str, now: datetime) -> Update:
-    return update(Kernel).values(
-        state=ENDED, ended_at=now, end_reason=_first_reason(reason), leased_until=None, stop_at=None, stop_reason=""
-    )
-
-
-def _of_lease(statement: Update, kernel_id: str, lease: datetime | None) -> Update:
-    return statement.where(
-        Kernel.id == kernel_id, Kernel.state.in_(AT_WORK), Kernel.leased_until.is_not_distinct_from(lease)
-    )
-
-
-def usable(now: datetime) -> list[ColumnElement[bool]]:
-    """Return what is true of a kernel that was started in advance and can be used."""
-    return [Kernel.warm_until > now, Kernel.state.in_(USABLE)]
-
-
-def held_by(reader: Reader, owner: str) -> list[Held]:
-    """Return what the kernels of `owner` that have not ended hold."""
-    rows = reader.execute(_HELD, {"of_owner": owner})
-    return [Held(kernel_id, kernelspec, memory_mb, cores) for kernel_id, kernelspec, memory_mb, cores in rows]

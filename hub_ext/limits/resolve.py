@@ -79,6 +79,8 @@ def _field(
 
 def _given(name: str, values: Mapping[str, Any]) -> Given | None:
     found = values.get(name)
+    if found is None:
+        return None
     given = found if isinstance(found, Given) else Given(found)
     value = checked(name, given.value)
     return None if value is None else Given(value, given.until, given.configured)

@@ -9,7 +9,7 @@ from prometheus_client import Counter, Gauge
 
 from hub_ext.database import Kernel
 from hub_ext.errors import PublicError
-from hub_ext.limits.admission import ENDING
+from hub_ext.limits.kernels import ENDING
 from hub_ext.logs import begin, new_request_id
 
 from .lifecycle import Lifecycle

@@ -9,7 +9,7 @@ from typing import Any
 from prometheus_client import Counter
 
 from hub_ext.database import Kernel
-from hub_ext.limits.admission import RUNNING
+from hub_ext.limits.kernels import RUNNING
 from hub_ext.limits.resolve import number
 
 from .activity import Activity, activity_of

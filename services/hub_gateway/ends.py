@@ -12,7 +12,8 @@ from typing import Any, TypeVar
 from hub_ext.database import Kernel
 from hub_ext.edge import EdgeClient
 from hub_ext.errors import PublicError
-from hub_ext.limits.admission import ALIVE, RUNNING, Admission
+from hub_ext.limits.admission import Admission
+from hub_ext.limits.kernels import ALIVE, RUNNING
 
 from .leases import Leases, Work
 from .upstream import EnterpriseGateway

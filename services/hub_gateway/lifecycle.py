@@ -8,7 +8,7 @@ from typing import Any
 from hub_ext.database import Kernel
 from hub_ext.edge import EdgeClient
 from hub_ext.errors import PublicError
-from hub_ext.limits.admission import ENDING, STARTING
+from hub_ext.limits.kernels import ENDING, STARTING
 
 from .admitting import Admitting, Wanted
 from .books import Books

@@ -4,7 +4,7 @@ from typing import Any
 
 from hub_ext.database import Kernel
 from hub_ext.errors import PublicError
-from hub_ext.limits.admission import ENDING, STARTING
+from hub_ext.limits.kernels import ENDING, STARTING
 
 from .limits_view import LimitsView
 from .models import described, ended_model, only_here, starting_model

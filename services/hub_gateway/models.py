@@ -5,7 +5,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from hub_ext.database import Kernel
-from hub_ext.limits.admission import STARTING
+from hub_ext.limits.kernels import STARTING
 from hub_ext.limits.resolve import ResolvedLimit, number
 
 from .activity import activity_of

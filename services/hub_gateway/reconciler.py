@@ -35,7 +35,7 @@ from typing import Literal
 
 from hub_ext.cluster import Application
 from hub_ext.database import Kernel
-from hub_ext.limits.admission import AT_WORK, ENDED, ENDING, RUNNING, STARTING
+from hub_ext.limits.kernels import AT_WORK, ENDED, ENDING, RUNNING, STARTING
 from hub_ext.names import application_order
 
 #: What to do: the words of the table.

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta, timezone
 from sqlalchemy import delete, or_, select, update
 
 from hub_ext.database import Database, Kernel
-from hub_ext.limits.admission import AT_WORK, ENDED, RUNNING
+from hub_ext.limits.kernels import AT_WORK, ENDED, RUNNING
 
 #: How far back a person sees what became of their kernels, and how many of them.
 SHOWN_ENDED = timedelta(days=7)

@@ -16,7 +16,7 @@ from hub_ext.database import Kernel
 from hub_ext.edge import EdgeClient
 from hub_ext.errors import PublicError
 from hub_ext.kernels import KernelDefinition, definition_of
-from hub_ext.limits.admission import ENDING, RESTARTING, RUNNING, STARTING
+from hub_ext.limits.kernels import ENDING, RESTARTING, RUNNING, STARTING
 from hub_ext.names import cluster_user
 
 from .failures import shortened

@@ -6,7 +6,8 @@ from typing import Any
 
 from hub_ext.database import Kernel
 from hub_ext.errors import PublicError
-from hub_ext.limits.admission import RESTARTING, Admission
+from hub_ext.limits.admission import Admission
+from hub_ext.limits.kernels import RESTARTING
 
 from .ends import Ends, Tasks, ended_meanwhile, was_answered
 from .failures import no_such_kernel

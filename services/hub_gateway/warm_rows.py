@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, and_, or_, select, update
 
 from hub_ext.clock import utc_now
 from hub_ext.database import Database, Kernel, WarmStart
-from hub_ext.limits.admission import ENDED, ENDING, RUNNING, USABLE, usable
+from hub_ext.limits.kernels import ENDED, ENDING, RUNNING, USABLE, usable
 
 #: Another gateway's clock may be behind by so much: what waits to be used there is not ended here.
 CLOCKS_DIFFER = timedelta(seconds=10)

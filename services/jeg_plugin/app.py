@@ -34,6 +34,7 @@ from enterprise_gateway.services.processproxies.yarn import cert_path  # noqa: E
 
 from . import logs, watching  # noqa: E402 - needs the line above
 from .channels import request_handlers  # noqa: E402 - needs the line above
+from .driver_files import PACKED, packed  # noqa: E402 - needs the line above
 from .managers import KernelSpecs, Sessions, YarnMappingKernelManager  # noqa: E402 - needs the line above
 from .process_proxy import YarnKernelProxy  # noqa: E402 - needs the line above
 from .reports import Reports  # noqa: E402 - needs the line above
@@ -81,6 +82,7 @@ class RemoteKernelsGatewayApp(EnterpriseGatewayApp):
     def _start_submitter(self) -> None:
         folder = jupyter_runtime_dir()
         os.makedirs(folder, mode=0o700, exist_ok=True)
+        os.environ[PACKED] = str(packed(folder))
         submitter = Submitter(folder, os.environ, self.log)
         if submitter.prepared():
             YarnKernelProxy.submitter = submitter

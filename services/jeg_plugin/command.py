@@ -11,23 +11,12 @@ from pathlib import Path
 
 from .counted import with_overheads
 from .definition import Definition, DefinitionError, Size
+from .driver_files import DRIVER, DRIVER_MODULES
 from .node import Node
 from .story import NONE
 from .submitting import Request
 
 SUBMIT_CLASS = "org.apache.spark.deploy.SparkSubmit"
-DRIVER = Path(__file__).with_name("driver.py")
-#: They go with the driver into its container, where each is a module of its own.
-DRIVER_MODULES = tuple(
-    Path(__file__).with_name(name)
-    for name in (
-        "remote_kernel_channel.py",
-        "remote_kernel_requests.py",
-        "remote_kernel_app.py",
-        "remote_kernel_interrupts.py",
-        "remote_kernel_spark.py",
-    )
-)
 #: The only variables that the submission client gets besides those set here.
 PASSED_ON = (
     "PATH",
@@ -79,6 +68,8 @@ class Start:
     impersonate: bool = False
     #: The id of the request that asked for it, for the logs.
     request: str = NONE
+    #: The driver's own modules, each a file or all in one.
+    modules: tuple[Path, ...] = DRIVER_MODULES
 
     def __post_init__(self) -> None:
         for name, value, pattern in (
@@ -95,7 +86,7 @@ def request_of(
 ) -> Request:
     """Build what the submitter gets; the same application as that of `argv_of`, whose parameters these are."""
     size = definition.size
-    modules = ",".join(module.as_uri() for module in DRIVER_MODULES)
+    modules = ",".join(module.as_uri() for module in start.modules)
     settings = {
         **_all_settings(definition, start, java),
         "spark.app.name": _name(start),
@@ -161,7 +152,7 @@ def argv_of(
     argv += ["--queue", definition.queue or DEFAULT_QUEUE]
     for key, value in _all_settings(definition, start, java).items():
         argv += ["--conf", f"{key}={value}"]
-    argv += ["--py-files", ",".join(map(str, DRIVER_MODULES)), str(DRIVER)]
+    argv += ["--py-files", ",".join(map(str, start.modules)), str(DRIVER)]
     return argv + _driver_arguments(definition, start)
 
 

@@ -17,6 +17,7 @@ from typing import NamedTuple
 from .command import Start, argv_of, environment_of, request_of
 from .counted import DefinitionChangedError, as_counted
 from .definition import Definition, DefinitionError, definition_of, kernel_id_of, user_of
+from .driver_files import modules_of
 from .java_options import SMALL_HEAP, defaults_in, java_settings, small_heap_mb_of
 from .node import node_of
 from .story import REQUEST_ID, TELLS, Story, request_id_of
@@ -58,6 +59,7 @@ def prepare(arguments: Sequence[str], environ: Mapping[str, str]) -> Prepared:
         port_range=port_range,
         impersonate=environ.get("EG_IMPERSONATION_ENABLED", "").lower() == "true",
         request=request_id_of(environ.get(REQUEST_ID)),
+        modules=modules_of(environ),
     )
     if kernel_id != start.kernel_id:
         raise DefinitionError("KERNEL_ID is not the kernel that Enterprise Gateway starts")

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from . import metrics
-from .command import DRIVER, OPENED, PASSED_ON, class_path_options, java_of
+from .command import OPENED, PASSED_ON, class_path_options, java_of
+from .driver_files import DRIVER, PACKED
 from .java_options import SMALL_HEAP
 from .node import NODE, SUBMITTER_CLASS, Node, node_of
 from .submitting import SOCKET, ping
@@ -189,7 +190,7 @@ def environment(environ: Mapping[str, str]) -> dict[str, str]:
 
 def for_launcher(given: Mapping[str, str], submitter: Submitter | None) -> dict[str, str]:
     """Return the launching program's environment: how this gateway submits, in which a request has no say."""
-    own = {name: os.environ[name] for name in (NODE, SMALL_HEAP) if name in os.environ}
+    own = {name: os.environ[name] for name in (NODE, SMALL_HEAP, PACKED) if name in os.environ}
     if submitter is not None:
         own[SOCKET] = submitter.path
     return {name: value for name, value in given.items() if not name.startswith("REMOTE_KERNELS_")} | own

@@ -7,8 +7,9 @@ from sqlalchemy import Connection, select
 
 from hub_ext.database import Kernel
 from hub_ext.errors import PublicError
-from hub_ext.limits.admission import ENDED, ENDING, RESTARTING, RUNNING, STARTING, Admission, Starter
+from hub_ext.limits.admission import Admission, Starter
 from hub_ext.limits.ask import Ask
+from hub_ext.limits.kernels import ENDED, ENDING, RESTARTING, RUNNING, STARTING
 from hub_ext.limits.store import Configured, Edit, LimitStore, Subject
 from hub_ext.sizes import KernelSize, Rules, footprint
 from hub_gateway.registry import Registry

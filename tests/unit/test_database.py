@@ -215,3 +215,29 @@ async def test_whoever_upgrades_waits_longer_than_a_request_would(empty_database
         assert not upgrading.done()
     await asyncio.wait_for(upgrading, 30)
     await database.close()
+
+
+async def test_connections_that_the_server_has_ended_are_made_anew_at_once(postgres, postgres_url):
+    database = Database(postgres_url)
+    name = postgres_url.rpartition("/")[2]
+    ended = (
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
+
+    async def read():
+        async with database.reading() as session:
+            return await session.scalar(text("SELECT 1"))
+
+    async def change():
+        return await database.change(text("UPDATE kernels SET queue = '' WHERE id = :of"), {"of": KERNEL["id"]})
+
+    async def write():
+        return await database.write(lambda connection: connection.scalar(text("SELECT 1")), lock="any")
+
+    for work in (read, change, write):
+        await asyncio.gather(*(database.ping() for _ in range(5)))
+        await asyncio.to_thread(postgres.execute, ended, name)
+        await asyncio.sleep(0.1)
+        await asyncio.gather(*(work() for _ in range(5)))
+    await database.close()

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from hub_ext.database import Kernel
-from hub_ext.limits.admission import RESTARTING, RUNNING
+from hub_ext.limits.kernels import RESTARTING, RUNNING
 from hub_ext.limits.store import Edit, Subject
 from hub_gateway.culler import AT_ONCE, Culler
 from tests.unit.gateway_support import Edge, Gateway, Upstream, until

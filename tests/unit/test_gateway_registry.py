@@ -3,7 +3,7 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from hub_ext.database import Kernel
-from hub_ext.limits.admission import ENDED, ENDING, RUNNING, STARTING
+from hub_ext.limits.kernels import ENDED, ENDING, RUNNING, STARTING
 from hub_gateway.registry import MAXIMUM_ENDED, Registry
 
 NOW = datetime.now(timezone.utc)

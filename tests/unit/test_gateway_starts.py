@@ -6,7 +6,7 @@ import pytest
 
 from hub_ext.database import Database
 from hub_ext.errors import PublicError
-from hub_ext.limits.admission import ENDING, RESTARTING, RUNNING
+from hub_ext.limits.kernels import ENDING, RESTARTING, RUNNING
 from hub_gateway import ends
 from hub_gateway.failures import unreachable
 from tests.unit.gateway_support import Edge, Gateway, Upstream, until

@@ -9,7 +9,8 @@ import pytest
 from hub_ext.clock import utc_now
 from hub_ext.database import Database
 from hub_ext.errors import PublicError
-from hub_ext.limits.admission import ENDED, ENDING, RUNNING, Starter
+from hub_ext.limits.admission import Starter
+from hub_ext.limits.kernels import ENDED, ENDING, RUNNING
 from hub_ext.limits.store import Edit, Subject
 from hub_gateway.catalogue import Person
 from hub_gateway.failures import unreachable

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, func, select, true
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from hub_ext.database import Database, Kernel, LimitChange, Person, Setting
-from hub_ext.limits.admission import ENDED
+from hub_ext.limits.kernels import ENDED
 from hub_ext.limits.model import DEFAULT, AllLimits, Subject
 from hub_ext.limits.rows import CONFIGURED, chunks, subject_of
 from hub_ext.limits.store import LimitStore
