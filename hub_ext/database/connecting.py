@@ -14,6 +14,8 @@ DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "po
 #: Seconds for which a transaction waits for another one's lock, and for one statement's answer.
 BUSY_TIMEOUT = 10.0
 CONNECT_TIMEOUT = 5.0
+#: Of one service, to PostgreSQL, at most.
+CONNECTIONS = 20
 
 
 def async_engine(url: str, *, busy_timeout: float = BUSY_TIMEOUT, command_timeout: float = BUSY_TIMEOUT) -> AsyncEngine:
@@ -33,8 +35,11 @@ def async_engine(url: str, *, busy_timeout: float = BUSY_TIMEOUT, command_timeou
         # is read after it, which would then be older than the lock.
         isolation_level="READ COMMITTED",
         pool_pre_ping=not limits,
-        pool_size=10,
-        max_overflow=20,
+        # No more for a rush and closed after it: a connection takes ten times as long to make as a decision, and has to
+        # be told every statement again. The last one used comes first, it knows them.
+        pool_size=CONNECTIONS,
+        max_overflow=0,
+        pool_use_lifo=True,
         pool_timeout=BUSY_TIMEOUT,
         connect_args=limits,
     )
