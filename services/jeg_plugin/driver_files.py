@@ -32,7 +32,7 @@ def packed(folder: str) -> Path:
     folder : str
         Where this account keeps what it needs while it runs.
     """
-    own = Path(folder, "remote-kernel-driver")
+    own = Path(folder, "remote-kernel-driver").absolute()
     own.mkdir(mode=0o700, parents=True, exist_ok=True)
     own.chmod(0o700)
     path = own / "modules.zip"

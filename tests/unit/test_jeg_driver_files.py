@@ -36,6 +36,11 @@ def test_it_is_made_again_by_a_version_with_other_modules(tmp_path):
     assert [one.name for one in path.parent.iterdir()] == [path.name]
 
 
+def test_its_path_is_a_whole_one_also_in_a_folder_that_is_named_from_here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert packed("runtime").as_uri().startswith("file:///")
+
+
 def test_without_it_each_module_goes_by_itself(tmp_path):
     assert modules_of({}) == DRIVER_MODULES
     assert modules_of({PACKED: str(tmp_path / "away.zip")}) == DRIVER_MODULES
